@@ -1,0 +1,121 @@
+// Package trace holds SIP messages as they were seen on the wire, each with its
+// time and addresses, in a bounded ring.
+//
+// It imports the standard library only and knows no protocol: whoever reads a
+// message parses it. Secrets are still in it; Masked removes them, and every
+// export goes through Masked unless a user asked for the secrets by name.
+package trace
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Direction says which way a message went, seen from us.
+type Direction string
+
+// The two directions.
+const (
+	Sent     Direction = "sent"
+	Received Direction = "received"
+)
+
+// Message is one SIP message as its bytes were written or read.
+type Message struct {
+	Number    uint64 // rises by one for each message of the ring, from 1
+	Time      time.Time
+	Direction Direction
+	Transport string // "udp", "tcp", ...
+	Local     netip.AddrPort
+	Remote    netip.AddrPort
+	Raw       []byte // not to be changed; it is shared
+}
+
+// StartLine returns the first line without its line end: a request line or a
+// status line.
+func (m Message) StartLine() string {
+	line, _, _ := strings.Cut(string(m.Raw), "\n")
+	return strings.TrimRight(line, "\r")
+}
+
+// Header returns the first value of the header field with that name, in its
+// long or its compact form, or "". It is for showing and pairing messages, not
+// for protocol decisions: folded lines are not joined.
+func (m Message) Header(name, compact string) string {
+	head, _, _ := strings.Cut(string(m.Raw), "\r\n\r\n")
+	for line := range strings.SplitSeq(head, "\n") {
+		key, value, found := strings.Cut(line, ":")
+		key = strings.TrimSpace(key)
+		if found && (strings.EqualFold(key, name) || compact != "" && strings.EqualFold(key, compact)) {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// Ring keeps the newest messages, and hands each to a sink where one is set.
+// All methods may be called from several goroutines.
+type Ring struct {
+	mu     sync.Mutex
+	size   int
+	number uint64
+	kept   []Message // grows to size, then is overwritten from next on
+	next   int
+	sinks  []func(Message)
+}
+
+// NewRing returns a ring of at most size messages; size must be positive.
+func NewRing(size int) *Ring { return &Ring{size: size} }
+
+// Tee calls sink for every message added from now on, in order. The sink is
+// called with the ring locked: it must be quick and must not use the ring.
+func (r *Ring) Tee(sink func(Message)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sinks = append(r.sinks, sink)
+}
+
+// Add numbers the message and keeps it, dropping the oldest when full. The
+// bytes are kept, not copied. A nil ring drops everything.
+func (r *Ring) Add(m Message) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.number++
+	m.Number = r.number
+	if len(r.kept) < r.size {
+		r.kept = append(r.kept, m)
+	} else {
+		r.kept[r.next] = m
+		r.next = (r.next + 1) % r.size
+	}
+	for _, sink := range r.sinks {
+		sink(m)
+	}
+}
+
+// Messages returns what is kept, oldest first.
+func (r *Ring) Messages() []Message {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]Message, 0, len(r.kept))
+	out = append(out, r.kept[r.next:]...)
+	return append(out, r.kept[:r.next]...)
+}
+
+// Total returns how many messages were ever added.
+func (r *Ring) Total() uint64 {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.number
+}

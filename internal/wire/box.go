@@ -1,0 +1,95 @@
+package wire
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Box is one account's share of a stack: the requests that are for it.
+type Box struct {
+	stack   *Stack
+	user    string
+	deliver func(*Incoming)
+	callIDs []string
+}
+
+// Attach claims a share of the requests that reach the stack. deliver is called
+// in wire order on the goroutine that reads the socket: it must not block.
+//
+// user is the user part that our Contact wants to have; where another box of
+// the stack has it already, User gives another. A box with an empty user takes
+// every request that no other box claims.
+func (s *Stack) Attach(user string, deliver func(*Incoming)) *Box {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	box := &Box{stack: s, user: user, deliver: deliver}
+	for n := 2; user != "" && s.boxOf(box.user) != nil; n++ {
+		box.user = fmt.Sprintf("%s-%d", user, n)
+	}
+	s.boxes = append(s.boxes, box)
+	return box
+}
+
+// User is the user part that tells requests for this box from others.
+func (b *Box) User() string { return b.user }
+
+// Expect claims every request with this Call-ID: a dialog's.
+func (b *Box) Expect(callID string) {
+	b.stack.mu.Lock()
+	defer b.stack.mu.Unlock()
+	b.stack.byCallID[callID] = b
+	b.callIDs = append(b.callIDs, callID)
+}
+
+// Detach ends the claims; a delivery under way may still arrive.
+func (b *Box) Detach() {
+	b.stack.mu.Lock()
+	defer b.stack.mu.Unlock()
+	b.stack.boxes = slices.DeleteFunc(b.stack.boxes, func(other *Box) bool { return other == b })
+	for _, callID := range b.callIDs {
+		if b.stack.byCallID[callID] == b {
+			delete(b.stack.byCallID, callID)
+		}
+	}
+}
+
+// Forget ends the claim on a Call-ID whose dialog is over.
+func (b *Box) Forget(callID string) {
+	b.stack.mu.Lock()
+	defer b.stack.mu.Unlock()
+	if b.stack.byCallID[callID] == b {
+		delete(b.stack.byCallID, callID)
+	}
+	b.callIDs = slices.DeleteFunc(b.callIDs, func(id string) bool { return id == callID })
+}
+
+// boxOf is called with the stack locked.
+func (s *Stack) boxOf(user string) *Box {
+	for _, box := range s.boxes {
+		if box.user == user {
+			return box
+		}
+	}
+	return nil
+}
+
+func (s *Stack) deliver(in *Incoming) {
+	uri, err := ParseURI(in.URI)
+	s.mu.Lock()
+	box := s.byCallID[in.Headers.Get("Call-ID")]
+	if box == nil && err == nil {
+		box = s.boxOf(uri.User)
+	}
+	if box == nil {
+		box = s.boxOf("")
+	}
+	s.mu.Unlock()
+	switch {
+	case box != nil:
+		box.deliver(in)
+	case in.Headers.Tag("To") != "":
+		in.Respond(Answer{Status: 481, Reason: "Call/Transaction Does Not Exist"})
+	default:
+		in.Respond(Answer{Status: 404, Reason: "Not Found"})
+	}
+}

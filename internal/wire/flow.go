@@ -1,0 +1,186 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// Flow is the way to one remote address: over TCP a connection, over UDP our
+// socket and the address (RFC 5626 3.2). It may be used from several goroutines.
+type Flow struct {
+	stack    *Stack
+	local    netip.AddrPort
+	remote   netip.AddrPort
+	conn     *streamConn // nil over UDP
+	accepted bool        // the peer connected to us
+
+	once sync.Once
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// Transport is "udp" or "tcp".
+func (f *Flow) Transport() string { return f.stack.options.Transport }
+
+// Local is the address that we send from.
+func (f *Flow) Local() netip.AddrPort { return f.local }
+
+// Remote is the address that we send to.
+func (f *Flow) Remote() netip.AddrPort { return f.remote }
+
+// Stack is what the flow belongs to.
+func (f *Flow) Stack() *Stack { return f.stack }
+
+// Done is closed when the connection, or the whole stack, is gone.
+func (f *Flow) Done() <-chan struct{} { return f.done }
+
+// Err says why, once Done is closed.
+func (f *Flow) Err() error {
+	select {
+	case <-f.done:
+		if f.err == nil {
+			return ErrClosed
+		}
+		return f.err
+	default:
+		return nil
+	}
+}
+
+// Close drops the connection. Over UDP it does nothing: the socket is shared.
+// A connection that swallowed a request must be closed, or the next request goes
+// into the same hole.
+func (f *Flow) Close() {
+	if f.conn != nil {
+		f.lost(ErrClosed)
+	}
+}
+
+// lost marks a TCP flow as gone and takes it from the stack.
+func (f *Flow) lost(err error) {
+	f.once.Do(func() {
+		f.stack.mu.Lock()
+		if f.stack.flows[f.remote] == f {
+			delete(f.stack.flows, f.remote)
+		}
+		f.stack.mu.Unlock()
+		f.err = err
+		close(f.done)
+		f.conn.Conn.Close()
+	})
+}
+
+// Do sends the request in a transaction of its own and blocks until the final
+// answer, which may be any status from 200. The error wraps ErrTimeout,
+// ErrTransport, ErrClosed or the context's.
+//
+// A Request may be sent more than once: each time it gets a new branch, without
+// which a registrar would answer what it answered before.
+func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
+	if err := f.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
+	}
+	message, err := f.build(request)
+	if err != nil {
+		return nil, err
+	}
+	sent := time.Now()
+	tx, err := f.stack.agent.TransactionLayer().Request(ctx, message)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
+	}
+	defer tx.Terminate()
+	cseq, method, _ := request.Headers.CSeq()
+	for {
+		select {
+		case response := <-tx.Responses():
+			if response == nil || response.IsProvisional() {
+				continue
+			}
+			out := fromResponse(response)
+			// An answer to an earlier request under this branch is none to this one.
+			if n, m, ok := out.Headers.CSeq(); !ok || n != cseq || m != method {
+				continue
+			}
+			out.At = time.Now()
+			out.RoundTrip = out.At.Sub(sent)
+			return out, nil
+		case <-tx.Done():
+			return nil, classify(tx.Err())
+		case <-f.done:
+			return nil, fmt.Errorf("%w: %w", ErrTransport, f.Err())
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return ErrClosed
+	case errors.Is(err, sip.ErrTransactionTimeout):
+		return fmt.Errorf("%w within 32 s", ErrTimeout)
+	}
+	return fmt.Errorf("%w: %w", ErrTransport, err)
+}
+
+// build makes a sipgo request of ours. Nothing with a line end in it passes:
+// sipgo would write it as it is, and one header would become two.
+func (f *Flow) build(r *Request) (*sip.Request, error) {
+	var recipient sip.Uri
+	if err := sip.ParseUri(r.URI, &recipient); err != nil {
+		return nil, fmt.Errorf("request URI %q: %w", r.URI, err)
+	}
+	if strings.ContainsFunc(r.URI, isBlankOrControl) {
+		return nil, fmt.Errorf("request URI %q has a blank or a control character", r.URI)
+	}
+	message := sip.NewRequest(sip.RequestMethod(r.Method), recipient)
+	host, port := f.local.Addr().String(), int(f.local.Port())
+	if f.local.Addr().Is6() {
+		host = "[" + host + "]"
+	}
+	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(f.Transport()), Host: host, Port: port}
+	via.Params.Add("branch", sip.GenerateBranch())
+	via.Params.Add("rport", "") // RFC 3581 3: always asked for
+	message.AppendHeader(via)
+	message.AppendHeader(sip.NewHeader("Max-Forwards", "70"))
+	for _, header := range r.Headers {
+		if strings.ContainsFunc(header.Name+header.Value, isLineBreaking) {
+			return nil, fmt.Errorf("header %q has a control character in its value", header.Name)
+		}
+		message.AppendHeader(sip.NewHeader(header.Name, header.Value))
+	}
+	message.SetBody(r.Body)
+	message.SetTransport(strings.ToUpper(f.Transport()))
+	message.SetDestination(f.remote.String())
+	// The pool finds a connection that we made by its local address; those that
+	// a listener took all share one, so theirs is found by the remote one.
+	if !f.accepted {
+		message.Laddr = sip.Addr{IP: net.IP(f.local.Addr().AsSlice()), Port: int(f.local.Port())}
+	}
+	return message, nil
+}
+
+func isLineBreaking(r rune) bool   { return r < 0x20 && r != '\t' || r == 0x7f }
+func isBlankOrControl(r rune) bool { return r <= 0x20 || r == 0x7f }
+
+func fromResponse(r *sip.Response) *Response {
+	return &Response{Status: r.StatusCode, Reason: r.Reason, Headers: fromHeaders(r.Headers()), Body: r.Body()}
+}
+
+func fromHeaders(list []sip.Header) Headers {
+	out := make(Headers, 0, len(list))
+	for _, h := range list {
+		out = append(out, Header{h.Name(), h.Value()})
+	}
+	return out
+}

@@ -1,0 +1,216 @@
+package wire
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"regwatch/internal/guard"
+)
+
+// How long an answer may take: then the sender has given up (64*T1).
+const answerWait = 32 * time.Second
+
+// newParser makes sipgo leave every header field as it was written, but for the
+// few that its transactions need. Its own Contact parser cuts quoted strings in
+// two, which destroys GRUUs, and one bad To would lose a whole message.
+func newParser() *sip.Parser {
+	parsers := maps.Clone(sip.DefaultHeadersParser())
+	raw := func(name string) sip.HeaderParser {
+		return func(_ []byte, value string) (sip.Header, error) { return sip.NewHeader(name, value), nil }
+	}
+	for name, compact := range map[string]string{
+		"From": "f", "To": "t", "Contact": "m", "Route": "", "Record-Route": "", "Content-Type": "c",
+		"Refer-To": "r", "Referred-By": "b", "Event": "o", "Allow-Events": "u", "Supported": "k",
+		"Subject": "s", "Content-Encoding": "e", "Call-ID": "i", "Max-Forwards": "",
+	} {
+		parsers[strings.ToLower(name)] = raw(name)
+		if compact != "" {
+			parsers[compact] = raw(name)
+		}
+	}
+	return sip.NewParser(sip.WithHeadersParsers(parsers))
+}
+
+// received is called by sipgo for every message, on the goroutine that reads
+// the socket: in wire order. The request's handler runs elsewhere, earlier or
+// later, and in no order at all; so the request is delivered from here, and the
+// handler only carries the answer back.
+func (s *Stack) received(message sip.Message) {
+	request, ok := message.(*sip.Request)
+	if !ok || request.Method == sip.ACK || request.Method == sip.CANCEL {
+		return
+	}
+	defer guard.Recover(s.options.OnPanic)
+	source, err := netip.ParseAddrPort(message.Source())
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	if s.options.Transport == UDP && s.answers.repeated(retransmissionKey(request), now) {
+		return
+	}
+	in := &Incoming{
+		Request: Request{
+			Method:  string(request.Method),
+			URI:     request.Recipient.String(),
+			Headers: fromHeaders(request.Headers()),
+			Body:    request.Body(),
+		},
+		At:        now,
+		Transport: s.options.Transport,
+		Local:     s.local,
+		Source:    unmap(source),
+		answer:    s.answers.of(request, now),
+	}
+	if in.Flow = s.flowFrom(in.Source); in.Flow == nil {
+		return // its connection is gone already
+	}
+	in.Local = in.Flow.local
+	s.deliver(in)
+}
+
+// retransmissionKey is the same for a request and its retransmissions
+// (RFC 3261 17.2.3).
+func retransmissionKey(r *sip.Request) string {
+	via := r.Via()
+	if via == nil {
+		return ""
+	}
+	branch, _ := via.Params.Get("branch")
+	return fmt.Sprint(branch, " ", via.Host, ":", via.Port, " ", r.Method)
+}
+
+func (s *Stack) flowFrom(source netip.AddrPort) *Flow {
+	if s.options.Transport == UDP {
+		return s.udpFlow(source)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flows[source]
+}
+
+// handle is sipgo's handler for every method. sipgo ends the transaction when
+// it returns, so it stays until the answer is there.
+func (s *Stack) handle(request *sip.Request, tx sip.ServerTransaction) {
+	defer guard.Recover(s.options.OnPanic)
+	switch request.Method {
+	case sip.ACK:
+		return
+	case sip.CANCEL: // sipgo answers those that match; this one matches nothing
+		tx.Respond(buildAnswer(request, Answer{Status: 481, Reason: "Call/Transaction Does Not Exist"}))
+		return
+	}
+	answer := s.answers.of(request, time.Now())
+	defer s.answers.forget(request)
+	limit := time.NewTimer(answerWait)
+	defer limit.Stop()
+	select {
+	case a := <-answer:
+		tx.Respond(buildAnswer(request, a))
+	case <-limit.C:
+	case <-tx.Done():
+	case <-s.done:
+	}
+}
+
+// buildAnswer makes a sipgo response. From and To go back as they came
+// (RFC 3261 8.2.6.2), which sipgo's own rendering does not promise.
+func buildAnswer(request *sip.Request, a Answer) *sip.Response {
+	response := sip.NewResponseFromRequest(request, a.Status, a.Reason, nil)
+	for _, name := range []string{"From", "To"} {
+		original := request.GetHeader(name)
+		if original == nil {
+			continue
+		}
+		value := original.Value()
+		if name == "To" && (Headers{{"To", value}}).Tag("To") == "" {
+			tag := a.ToTag
+			if tag == "" {
+				tag = sip.GenerateTagN(10)
+			}
+			value += ";tag=" + tag
+		}
+		if response.GetHeader(name) == nil {
+			response.AppendHeader(sip.NewHeader(name, value))
+		} else {
+			response.ReplaceHeader(sip.NewHeader(name, value))
+		}
+	}
+	for _, h := range a.Headers {
+		if !strings.ContainsFunc(h.Name+h.Value, isLineBreaking) {
+			response.AppendHeader(sip.NewHeader(h.Name, h.Value))
+		}
+	}
+	response.SetBody(a.Body)
+	return response
+}
+
+// answers joins the two ways on which sipgo shows us a request: as a message in
+// wire order, and as a transaction in a handler. Either may be first.
+type answers struct {
+	mu     sync.Mutex
+	open   map[*sip.Request]waiting
+	seen   map[string]time.Time // retransmission keys of the last answerWait
+	oldest []string             // of seen, in order of arrival
+}
+
+type waiting struct {
+	answer chan Answer
+	since  time.Time
+}
+
+// More open requests, or more keys, than this are no registrar's doing.
+const answersKept = 4096
+
+func (a *answers) init() {
+	a.open = make(map[*sip.Request]waiting)
+	a.seen = make(map[string]time.Time)
+}
+
+func (a *answers) of(request *sip.Request, now time.Time) chan Answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w, ok := a.open[request]; ok {
+		return w.answer
+	}
+	if len(a.open) >= answersKept {
+		// A request that sipgo dropped between the two ways is never forgotten by
+		// its handler.
+		for r, w := range a.open {
+			if now.Sub(w.since) > 2*answerWait {
+				delete(a.open, r)
+			}
+		}
+	}
+	answer := make(chan Answer, 1)
+	a.open[request] = waiting{answer, now}
+	return answer
+}
+
+func (a *answers) forget(request *sip.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, request)
+}
+
+// repeated reports whether the key was seen within answerWait, and notes it.
+func (a *answers) repeated(key string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.oldest) > 0 && (len(a.oldest) > answersKept || now.Sub(a.seen[a.oldest[0]]) > answerWait) {
+		delete(a.seen, a.oldest[0])
+		a.oldest = a.oldest[1:]
+	}
+	if _, ok := a.seen[key]; ok {
+		return true
+	}
+	a.seen[key] = now
+	a.oldest = append(a.oldest, key)
+	return false
+}

@@ -1,0 +1,81 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Network is the one seam to the network. System is the machine's own;
+// memnet.Host is one in memory, with loss, delay and partition.
+type Network interface {
+	// ListenPacket opens a UDP socket; port 0 chooses a free one.
+	ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error)
+	// Listen opens a TCP listener; port 0 chooses a free one.
+	Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error)
+	// Dial opens a TCP connection, from local where that is valid.
+	Dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error)
+	// LookupHost gives the addresses of a name.
+	LookupHost(ctx context.Context, name string) ([]netip.Addr, error)
+	// SourceFor tells which local address packets to remote leave from.
+	SourceFor(ctx context.Context, remote netip.AddrPort) (netip.Addr, error)
+}
+
+// System is the machine's own network. The zero value is ready.
+type System struct{}
+
+// ListenPacket opens a UDP socket.
+func (System) ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error) {
+	var config net.ListenConfig
+	return config.ListenPacket(ctx, "udp", local.String())
+}
+
+// Listen opens a TCP listener.
+func (System) Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error) {
+	var config net.ListenConfig
+	return config.Listen(ctx, "tcp", local.String())
+}
+
+// Dial opens a TCP connection.
+func (System) Dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error) {
+	var dialer net.Dialer
+	if local.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(local)
+	}
+	return dialer.DialContext(ctx, "tcp", remote.String())
+}
+
+// LookupHost asks the machine's resolver.
+func (System) LookupHost(ctx context.Context, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+}
+
+// SourceFor asks the machine's routes; it sends nothing.
+func (System) SourceFor(ctx context.Context, remote netip.AddrPort) (netip.Addr, error) {
+	var dialer net.Dialer
+	probe, err := dialer.DialContext(ctx, "udp", remote.String())
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer probe.Close()
+	local, err := addrPort(probe.LocalAddr())
+	return local.Addr(), err
+}
+
+// addrPort reads what a net.Addr of UDP or TCP says.
+func addrPort(a net.Addr) (netip.AddrPort, error) {
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		return unmap(a.AddrPort()), nil
+	case *net.TCPAddr:
+		return unmap(a.AddrPort()), nil
+	}
+	parsed, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("read address %q: %w", a, err)
+	}
+	return unmap(parsed), nil
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

@@ -1,0 +1,87 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"regwatch/internal/trace"
+)
+
+// Stacks opens stacks and shares them: one for each transport and local
+// address. All methods may be called from several goroutines.
+type Stacks struct {
+	network Network
+	trace   *trace.Ring
+	onPanic func(error)
+
+	mu     sync.Mutex
+	closed bool
+	open   map[stackKey]*Stack
+}
+
+type stackKey struct {
+	transport string
+	local     netip.AddrPort
+}
+
+// NewStacks returns an empty set; nil for network is System, nil for ring no
+// trace, onPanic as in Options.
+func NewStacks(network Network, ring *trace.Ring, onPanic func(error)) *Stacks {
+	if network == nil {
+		network = System{}
+	}
+	return &Stacks{network: network, trace: ring, onPanic: onPanic, open: make(map[stackKey]*Stack)}
+}
+
+// Network is the network that the stacks are on.
+func (s *Stacks) Network() Network { return s.network }
+
+// Flow gives a flow to the target, from local where that has an address, else
+// from the address that the route says. It blocks while a connection is made.
+func (s *Stacks) Flow(ctx context.Context, target Target, local netip.AddrPort) (*Flow, error) {
+	if !local.Addr().IsValid() {
+		source, err := s.network.SourceFor(ctx, target.Addr)
+		if err != nil {
+			return nil, fmt.Errorf("%w: no route to %s: %w", ErrTransport, target.Addr, err)
+		}
+		local = netip.AddrPortFrom(source, local.Port())
+	}
+	stack, err := s.stack(ctx, stackKey{target.Transport, local})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
+	}
+	return stack.Connect(ctx, target.Addr)
+}
+
+func (s *Stacks) stack(ctx context.Context, key stackKey) (*Stack, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	if stack := s.open[key]; stack != nil {
+		return stack, nil
+	}
+	stack, err := OpenStack(ctx, Options{
+		Network: s.network, Transport: key.transport, Local: key.local, Trace: s.trace, OnPanic: s.onPanic,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.open[key] = stack
+	return stack, nil
+}
+
+// Close closes every stack, and refuses to open more.
+func (s *Stacks) Close() {
+	s.mu.Lock()
+	s.closed = true
+	open := s.open
+	s.open = nil
+	s.mu.Unlock()
+	for _, stack := range open {
+		stack.Close()
+	}
+}

@@ -1,0 +1,208 @@
+package ua
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"regwatch/reginfo"
+)
+
+// Defaults of an Account where a field is zero.
+const (
+	// DefaultExpires is what a REGISTER asks for, in seconds.
+	DefaultExpires = 3600
+	// DefaultSubscribeExpires is what a SUBSCRIBE asks for, in seconds: the
+	// package's own default (RFC 3680 4.3).
+	DefaultSubscribeExpires = 3761
+)
+
+// Account is one address-of-record and how to register and watch it. It is a
+// plain value; the zero value of every field but AOR serves. Values must hold
+// no control characters: they are written into headers as they are (Check).
+type Account struct {
+	Name        string // what the screen calls it; unique in a Group; default: user part of the AOR
+	AOR         string // sip: or sips: URI
+	DisplayName string // for From
+
+	Username string // digest user; default: user part of the AOR
+	// Password gives the digest password when a registrar asks for it; nil or an
+	// empty answer means none. It may block (a command, a prompt); it is called
+	// on a goroutine of its own, once a run.
+	Password func() (string, error)
+	HA1      string // instead of Password: hex of H(user:realm:password)
+
+	Registrar     string   // URI that REGISTER goes to; default: scheme and host of the AOR
+	OutboundProxy []string // URIs; the first is used as the next hop
+	Transport     string   // "udp", "tcp"; "" by the next hop's URI
+	LocalAddress  string   // address or address:port to bind; "" by route
+
+	Expires          uint32 // seconds asked for in REGISTER; 0: DefaultExpires
+	SubscribeExpires uint32 // seconds asked for in SUBSCRIBE; 0: DefaultSubscribeExpires
+
+	InstanceID string // urn:uuid:...; "" one is made and kept in the state directory
+	RegID      uint32 // RFC 5626; 0: 1
+	NoOutbound bool   // do not offer RFC 5626
+	NoGRUU     bool   // do not offer RFC 5627
+	WatchOnly  bool   // no contact of our own: subscribe only
+	NoWatch    bool   // register only
+
+	StrictVersions bool // reginfo documents: RFC 3680 5.2 to the letter, see reginfo.Strict
+	Digest         []string
+
+	On           map[Kick]Policy // what to do at each kick; see DefaultPolicies
+	Leave        bool            // end without unregistering
+	Q            string
+	ContactExtra string   // parameters put on the Contact of REGISTER, without leading ';'
+	Headers      []string // "Name: value" lines put on REGISTER
+}
+
+// Kick names what a network can do to our contact, as users name it in
+// policies and in watch --until.
+type Kick string
+
+// The kicks. All but Shortened take the contact off.
+const (
+	KickDeactivated  Kick = "deactivated"
+	KickProbation    Kick = "probation"
+	KickRejected     Kick = "rejected"
+	KickShortened    Kick = "shortened"
+	KickExpired      Kick = "contact-expired"
+	KickUnregistered Kick = "contact-unregistered"
+	KickAbsent       Kick = "absent"
+)
+
+// Kicks lists all of them in the order of the documentation.
+var Kicks = []Kick{KickDeactivated, KickProbation, KickRejected, KickShortened, KickExpired, KickUnregistered, KickAbsent}
+
+// TakesOff reports whether the kick removes the contact.
+func (k Kick) TakesOff() bool { return k != KickShortened }
+
+// kickOf names the kick that a contact event is when it hits our own contact
+// and we did not cause it; "" for the events that are none.
+func kickOf(event reginfo.ContactEvent) Kick {
+	switch event {
+	case reginfo.Deactivated, reginfo.Probation, reginfo.Rejected, reginfo.Shortened, reginfo.Absent:
+		return Kick(event)
+	case reginfo.Expired:
+		return KickExpired
+	case reginfo.Unregistered:
+		return KickUnregistered
+	}
+	return ""
+}
+
+// Policy says what to do at a kick.
+type Policy string
+
+// The policies.
+const (
+	Ask   Policy = "ask"   // tell the user and wait; a run without a screen reports only
+	Auto  Policy = "auto"  // register again after a jitter of 0 to 2 s
+	Never Policy = "never" // stay off until the user registers by hand
+)
+
+// DefaultPolicies is what an account does where On says nothing.
+var DefaultPolicies = map[Kick]Policy{
+	KickDeactivated: Ask, KickProbation: Ask, KickRejected: Never, KickShortened: Auto,
+	KickExpired: Ask, KickUnregistered: Ask, KickAbsent: Ask,
+}
+
+func (a *Account) policy(k Kick) Policy {
+	if p, ok := a.On[k]; ok {
+		return p
+	}
+	return DefaultPolicies[k]
+}
+
+// Check returns the first thing that makes the account unusable, as a
+// *FieldError, or nil. It does no input or output.
+func (a *Account) Check() error {
+	if a.AOR == "" {
+		return &FieldError{"aor", "is missing", "sip:you@example.com"}
+	}
+	for _, f := range []struct{ key, value string }{
+		{"name", a.Name}, {"aor", a.AOR}, {"display_name", a.DisplayName}, {"username", a.Username}, {"ha1", a.HA1},
+		{"registrar", a.Registrar}, {"outbound_proxy", strings.Join(a.OutboundProxy, " ")}, {"local_address", a.LocalAddress},
+		{"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra}, {"headers", strings.Join(a.Headers, " ")},
+	} {
+		if i := strings.IndexFunc(f.value, isControl); i >= 0 {
+			return &FieldError{f.key, fmt.Sprintf("has a control character (%q)", f.value), ""}
+		}
+	}
+	if _, err := parseAOR(a.AOR); err != nil {
+		return &FieldError{"aor", fmt.Sprintf("%q %v", a.AOR, err), "sip:you@example.com"}
+	}
+	for key, uris := range map[string][]string{"registrar": {a.Registrar}, "outbound_proxy": a.OutboundProxy} {
+		for _, uri := range uris {
+			if uri == "" && key == "registrar" {
+				continue
+			}
+			if _, err := parseHop(uri); err != nil {
+				return &FieldError{key, fmt.Sprintf("%q %v", uri, err), "sip:proxy.example.com;transport=tcp"}
+			}
+		}
+	}
+	switch a.Transport {
+	case "", "udp", "tcp":
+	default:
+		return &FieldError{"transport", fmt.Sprintf("%q is not known", a.Transport), "udp or tcp"}
+	}
+	if _, err := parseLocal(a.LocalAddress); err != nil {
+		return &FieldError{"local_address", fmt.Sprintf("%q %v", a.LocalAddress, err), "192.0.2.7 or 192.0.2.7:5060"}
+	}
+	if a.InstanceID != "" && !strings.HasPrefix(strings.ToLower(a.InstanceID), "urn:uuid:") {
+		return &FieldError{"instance_id", fmt.Sprintf("%q is no urn:uuid", a.InstanceID), "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"}
+	}
+	if strings.ContainsAny(a.InstanceID, "\"<>\\ ") {
+		return &FieldError{"instance_id", fmt.Sprintf("%q has a quote, bracket or blank", a.InstanceID), ""}
+	}
+	for _, line := range a.Headers {
+		name, _, found := strings.Cut(line, ":")
+		if !found || strings.TrimSpace(name) == "" || strings.ContainsAny(strings.TrimSpace(name), " \t\"<>") {
+			return &FieldError{"headers", fmt.Sprintf("%q is no header field", line), "X-Test: 1"}
+		}
+	}
+	return nil
+}
+
+// FieldError names the setting that makes an account unusable: its key in the
+// config file, what is wrong with it, and an example of what it may be ("" where
+// the fault says it).
+type FieldError struct{ Key, Fault, Example string }
+
+func (e *FieldError) Error() string {
+	if e.Example == "" {
+		return e.Key + " " + e.Fault
+	}
+	return fmt.Sprintf("%s %s: write something like %s", e.Key, e.Fault, e.Example)
+}
+
+// isControl finds what must never reach a header or a terminal raw: C0, DEL, C1.
+func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
+
+// withDefaults fills what the zero value leaves to us.
+func (a Account) withDefaults() Account {
+	aor, _ := parseAOR(a.AOR)
+	if a.Name == "" {
+		a.Name = aor.User
+	}
+	if a.Username == "" {
+		a.Username = aor.User
+	}
+	if a.Registrar == "" {
+		a.Registrar = aor.Scheme + ":" + aor.HostPort()
+	}
+	if a.Expires == 0 {
+		a.Expires = DefaultExpires
+	}
+	if a.SubscribeExpires == 0 {
+		a.SubscribeExpires = DefaultSubscribeExpires
+	}
+	if a.RegID == 0 {
+		a.RegID = 1
+	}
+	return a
+}
+
+func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }

@@ -1,0 +1,115 @@
+package ua
+
+import (
+	"time"
+
+	"regwatch/reginfo"
+)
+
+// Snapshot is the whole state of one account at one moment. It is immutable;
+// what did not change since the one before is shared with it.
+type Snapshot struct {
+	Account string
+	AOR     string
+	At      time.Time
+
+	Registration Registration
+	Subscription Subscription
+	Flow         Flow
+
+	Bindings []Binding // as the registrar told them, in document order; removed ones stay for half a minute
+	GRUUs    []GRUU
+	Prompts  []Prompt // kicks that are open, oldest first
+	Document Document // the last one applied
+	Notices  []string // lasting warnings in words, such as a state file that another process holds
+}
+
+// Registration is our own registration as we know it: granted to us, by our
+// clock.
+type Registration struct {
+	State     RegistrationState // "" before the first attempt
+	Since     time.Time
+	Contact   string // our Contact URI
+	Instance  string // urn:uuid:...
+	RegID     uint32
+	CallID    string
+	CSeq      uint32
+	SeenAs    string // our address as the next hop saw it; "" unknown
+	NAT       bool   // SeenAs differs from the address we send from
+	Status    int    // of the last final answer; 0 none
+	Reason    string // why the state is what it is, in words
+	Granted   time.Duration
+	ExpiresAt time.Time     // zero when not registered
+	RetryAt   time.Time     // zero when no attempt is set
+	Slow      string        // said while an answer is late: "sent 4 times, no answer for 7 s"
+	RoundTrip time.Duration // of the last answered REGISTER
+}
+
+// Subscription is the subscription to our own registration.
+type Subscription struct {
+	State     SubscriptionState // "" before the first attempt
+	Since     time.Time
+	Status    int
+	Reason    string
+	Granted   time.Duration
+	ExpiresAt time.Time
+	RetryAt   time.Time
+	Slow      string
+}
+
+// Flow is the way to the next hop.
+type Flow struct {
+	Up        bool
+	Transport string
+	Local     string // address:port
+	Remote    string
+	Cause     string // why it is down
+}
+
+// Binding is one contact of the AOR as the registrar last told it, and what we
+// think of it.
+type Binding struct {
+	reginfo.Row
+	Own        bool
+	EarlierRun bool
+	MatchedBy  MatchedBy
+	Origin     Origin // of its last change
+}
+
+// Active reports whether the contact is bound.
+func (b Binding) Active() bool { return b.Contact.State != reginfo.ContactTerminated }
+
+// GRUU is one GRUU of ours (RFC 5627). It is opaque: shown whole where copied.
+type GRUU struct {
+	Type      GRUUType
+	URI       string
+	CallID    string // temporary: of the REGISTER that brought it
+	CSeq      uint32
+	FirstCSeq reginfo.Number
+	RegID     uint32
+	Source    Source
+	Usable    bool // a public one is kept but unusable while we are not registered
+}
+
+// Prompt is a kick that is open: it waits for the user, or for its time.
+type Prompt struct {
+	ID        uint64 // rises by one for each kick of the account
+	At        time.Time
+	On        Kick
+	Contact   reginfo.Contact // as the registrar told it
+	AOR       string
+	MatchedBy MatchedBy
+	Origin    Origin
+	Evidence  []string
+	Policy    Policy
+	Decision  Decision
+	ActAt     time.Time // when we register by ourselves; zero: never
+}
+
+// Document is the last reginfo document.
+type Document struct {
+	At      time.Time
+	Version reginfo.Number
+	State   reginfo.DocState
+	Raw     []byte // the body, not to be changed
+}
