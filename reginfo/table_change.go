@@ -1,0 +1,142 @@
+package reginfo
+
+import (
+	"slices"
+	"time"
+
+	"regwatch/reginfo/finding"
+)
+
+// jitter is how far two documents may differ about the time of one expiry: they
+// count in whole seconds and travel.
+const jitter = 5 * time.Second
+
+// compare says what changed from before to after; Kind is empty for nothing.
+func (m *merge) compare(before *Row, wasActive bool, after *Row) Change {
+	ch := Change{Before: before, After: after}
+	active := after.Contact.State == ContactActive
+	if before == nil {
+		ch.Kind = Removed
+		if active {
+			ch.Kind = Appeared
+		}
+		return ch
+	}
+	was, is := &before.Contact, &after.Contact
+	differs := func(field string, yes bool) bool {
+		if yes {
+			ch.Fields = append(ch.Fields, field)
+		}
+		return yes
+	}
+	// What one of the two documents does not tell is no difference.
+	state := differs("state", wasActive != active)
+	call := differs("call-id", was.CallID != "" && is.CallID != "" && was.CallID != is.CallID)
+	cseq := differs("cseq", was.CSeq.Present && is.CSeq.Present && was.CSeq != is.CSeq)
+	expiry := differs("expires", !before.ExpiresAt.IsZero() && !after.ExpiresAt.IsZero() &&
+		after.ExpiresAt.Sub(before.ExpiresAt).Abs() > jitter)
+	differs("uri", was.URI != "" && is.URI != "" && !SameURI(was.URI, is.URI))
+	differs("gruu", was.PubGRUU != is.PubGRUU || was.TempGRUU != is.TempGRUU || was.FirstCSeq != is.FirstCSeq)
+
+	switch {
+	case active && !wasActive:
+		ch.Kind = Appeared
+	case active && (call || cseq || expiry):
+		ch.Kind = Altered
+	case !active && state:
+		ch.Kind = Removed
+	case !active && (call || cseq && is.CSeq.Value > was.CSeq.Value):
+		// It was bound and removed once more between two documents.
+		ch.Kind = Removed
+	}
+	return ch
+}
+
+// settle decides about contacts listed as terminated beside an active one of the
+// same URI: left from before, unless both were known as bindings of their own.
+func settle(items []item, match *matcher) []item {
+	drop := false
+	for i := range items {
+		it := &items[i]
+		if it.supersededBy < 0 {
+			continue
+		}
+		now := &items[it.supersededBy]
+		switch {
+		case it.row < 0:
+			it.struck, drop = true, true
+		case now.row < 0:
+			now.row, it.row = it.row, -1
+			it.struck, drop = true, true
+		}
+	}
+	if !drop {
+		return items
+	}
+	return slices.DeleteFunc(items, func(it item) bool { return it.struck })
+}
+
+// checkIDs reports ids that moved, and returns which bound rows lost theirs to
+// another contact.
+func (m *merge) checkIDs(items []item, match *matcher) map[int]bool {
+	var lost map[int]bool
+	for i := range items {
+		it := &items[i]
+		id := it.contact.ID
+		if id == "" {
+			continue
+		}
+		if it.row >= 0 {
+			old := &match.rows[it.row].Contact
+			if old.ID == id {
+				continue
+			}
+			if old.ID != "" && SameURI(old.URI, it.contact.URI) {
+				m.found(finding.ContactIDChanged, "%s had id %q, now %q", clip(it.contact.URI), clip(old.ID), clip(id))
+			}
+		}
+		for _, k := range match.byID[id] {
+			if k == it.row {
+				continue
+			}
+			old := match.rows[k]
+			m.found(finding.ContactIDReused, "id %q was %s, now %s", clip(id), clip(old.Contact.URI), clip(it.contact.URI))
+			if k < match.active && !match.taken[k] {
+				if lost == nil {
+					lost = map[int]bool{}
+				}
+				lost[k] = true
+			}
+			break
+		}
+	}
+	return lost
+}
+
+// forget bounds what is remembered of contacts that went: the oldest of each
+// address-of-record go first, then whole addresses-of-record.
+func (t *Table) forget() {
+	const perGroup = 1000
+	total := 0
+	for _, g := range t.groups {
+		if extra := len(g.gone) - perGroup; extra > 0 {
+			g.gone = slices.Delete(g.gone, 0, extra)
+		}
+		total += len(g.gone)
+	}
+	kept := t.groups[:0]
+	for _, g := range t.groups {
+		if total > MaxContacts {
+			total -= len(g.gone)
+			g.gone = nil
+		}
+		if !g.listed && len(g.gone) == 0 && len(g.active) == 0 {
+			delete(t.byKey, g.key)
+			g.kept = false
+			continue
+		}
+		kept = append(kept, g)
+	}
+	clear(t.groups[len(kept):])
+	t.groups = kept
+}

@@ -1,0 +1,523 @@
+package ua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"regwatch/internal/guard"
+	"regwatch/internal/wire"
+	"regwatch/reginfo"
+	"regwatch/reginfo/finding"
+)
+
+// Agent is the user agent of one account. Everything in it belongs to the
+// goroutine of run; post is the only way in.
+type Agent struct {
+	group   *Group
+	account Account
+	aor     wire.URI
+	local   netip.AddrPort
+	inbox   chan any
+	done    chan struct{}
+
+	flow       *wire.Flow // nil: none yet, or lost
+	box        *wire.Box
+	connecting bool
+	unsent     []effect // sendRegister and sendSubscribe that wait for the flow
+	flowCause  string   // why it is down
+
+	creds     *wire.Credentials
+	secret    secretState
+	onSecret  []func() // what waits for the password
+	reg       registration
+	regCSeq   uint32
+	sent      []sentRegister
+	answered  uint32 // CSeq of our last binding REGISTER with a 2xx
+	removed   bool   // our removal is under way or was answered last
+	bound     bool   // a 2xx has listed our contact since the last loss
+	justBound time.Time
+	lapsedAt  time.Time
+	outbound  bool // the registrar uses RFC 5626 for this binding
+	seenAs    netip.AddrPort
+	roundTrip time.Duration
+	service   []string // Service-Route of the last 2xx (RFC 3608)
+
+	sub      subscription
+	subCSeq  uint32
+	askedAll time.Time
+
+	table    *reginfo.Table
+	id       identity
+	matches  matches
+	origins  map[rowKey]Origin
+	gone     []Binding // removed contacts that are still shown
+	goneAt   []time.Time
+	deferred []heldChange // removals of ours that wait for the REGISTER under way
+	listed   bool         // a document since our last 2xx listed us
+	ownSeen  bool         // a contact of ours was ever recognised in a document
+	ledger   ledger
+	reaction reaction
+	reported map[string]bool // findings already told
+	document Document
+
+	state   *stateFile
+	notices []string
+	leaving *goodbye
+
+	news     []news
+	last     *Snapshot
+	snapshot bool // the state may differ from last
+}
+
+type heldChange struct {
+	change reginfo.Change
+	at     time.Time
+}
+
+type secretState int
+
+const (
+	secretUnknown secretState = iota
+	secretLoading
+	secretLoaded
+)
+
+// Inputs of the agent's goroutine, besides Command and *wire.Incoming.
+type (
+	goodbye    struct{ leave bool }
+	flowResult struct {
+		flow *wire.Flow
+		err  error
+	}
+	flowGone       struct{ flow *wire.Flow }
+	registerResult struct {
+		cseq     uint32
+		response *wire.Response
+		err      error
+	}
+	subscribeResult struct {
+		cseq     uint32
+		response *wire.Response
+		err      error
+	}
+	secretResult struct {
+		password string
+		err      error
+	}
+)
+
+// inboxSize bounds what waits for an agent. More than that, and the network's
+// own queues fill, which is where floods are dropped.
+const inboxSize = 256
+
+func startAgent(g *Group, account Account) *Agent {
+	a := &Agent{
+		group: g, account: account,
+		inbox: make(chan any, inboxSize), done: make(chan struct{}),
+		creds:    &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
+		reg:      registration{expires: account.Expires},
+		sub:      subscription{expires: account.SubscribeExpires},
+		matches:  make(matches),
+		origins:  make(map[rowKey]Origin),
+		reported: make(map[string]bool),
+		snapshot: true,
+	}
+	a.aor, _ = parseAOR(account.AOR)
+	a.local, _ = parseLocal(account.LocalAddress)
+	versions := reginfo.Tolerant
+	if account.StrictVersions {
+		versions = reginfo.Strict
+	}
+	a.table = reginfo.NewTable(versions)
+	// RFC 3261 8.1.1.5 leaves the first number open. The clock's never goes back
+	// from run to run, even where the last write of a run was lost.
+	a.regCSeq = uint32(time.Now().Unix() & 0x7fffffff)
+	go func() {
+		defer close(a.done)
+		defer a.state.close()
+		defer guard.Recover(g.options.OnPanic)
+		a.run()
+	}()
+	return a
+}
+
+// post hands an input to the agent. It blocks while the inbox is full, and does
+// nothing once the agent has ended.
+func (a *Agent) post(input any) {
+	select {
+	case a.inbox <- input:
+	case <-a.done:
+	}
+}
+
+func (a *Agent) run() {
+	a.remember()
+	a.begin(time.Now())
+	a.flush(time.Now())
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
+	for {
+		if at := a.next(); at.IsZero() {
+			alarm.Stop()
+		} else {
+			alarm.Reset(time.Until(at))
+		}
+		select {
+		case input := <-a.inbox:
+			a.handle(input, time.Now())
+		case <-alarm.C:
+			a.tick(time.Now())
+		case <-a.group.ctx.Done():
+			return
+		}
+		a.flush(time.Now())
+		if a.leaving != nil && a.left() {
+			return
+		}
+	}
+}
+
+// remember opens the state file and takes up what an earlier run left.
+func (a *Agent) remember() {
+	fresh := "urn:uuid:" + newUUID()
+	a.id = identity{instance: fresh, regID: a.account.RegID, callID: randomHex(12)}
+	if dir := a.group.options.StateDir; dir != "" {
+		state, err := openState(dir, a.account.Name, a.account.AOR)
+		switch {
+		case errors.Is(err, errHeld):
+			a.notices = append(a.notices, fmt.Sprintf("%v: registering with a fresh instance id", err))
+		case err != nil:
+			a.notices = append(a.notices, fmt.Sprintf("%v: this run leaves no memory", err))
+		default:
+			a.state = state
+			if state.held.Instance != "" {
+				a.id.instance = state.held.Instance
+			}
+			a.id.earlierCallID, a.id.earlierContact = state.held.CallID, state.held.Contact
+		}
+	}
+	if a.account.InstanceID != "" {
+		a.id.instance = a.account.InstanceID
+	}
+	a.ledger = ledger{aor: a.account.AOR, instance: a.id.instance}
+	a.save()
+}
+
+func (a *Agent) save() {
+	err := a.state.save(remembered{
+		Instance: a.id.instance, CallID: a.keptCallID(), Contact: a.keptContact(), ExpiresAt: a.reg.expiresAt,
+	})
+	if err != nil {
+		a.notices = append(a.notices, err.Error())
+		a.state.close()
+		a.state = nil
+	}
+}
+
+// keptCallID is that of the binding that a crash would leave behind: ours once
+// a REGISTER went out, the earlier run's until then, none after we unregistered.
+func (a *Agent) keptCallID() string {
+	switch {
+	case a.id.contact == "":
+		return a.id.earlierCallID
+	case a.reg.state == Unregistered && a.removed:
+		return ""
+	}
+	return a.id.callID
+}
+
+func (a *Agent) keptContact() string {
+	switch {
+	case a.id.contact == "":
+		return a.id.earlierContact
+	case a.reg.state == Unregistered && a.removed:
+		return ""
+	}
+	return a.id.contact
+}
+
+func (a *Agent) begin(now time.Time) {
+	for _, notice := range a.notices {
+		a.tell(now, notice, RegistrationDetail{State: Registering, AOR: a.account.AOR, Reason: notice})
+	}
+	if !a.account.WatchOnly {
+		a.apply(a.reg.want(regBind, now), now)
+		return
+	}
+	if !a.account.NoWatch {
+		a.apply(a.sub.want(now), now)
+	}
+}
+
+func (a *Agent) handle(input any, now time.Time) {
+	a.snapshot = true
+	switch input := input.(type) {
+	case Command:
+		a.command(input, now)
+	case *wire.Incoming:
+		a.incoming(input, now)
+	case registerResult:
+		a.registerResult(input, now)
+	case subscribeResult:
+		a.subscribeResult(input, now)
+	case flowResult:
+		a.connected(input, now)
+	case flowGone:
+		a.flowGone(input, now)
+	case secretResult:
+		a.secretResult(input)
+	case goodbye:
+		a.goodbye(input, now)
+	}
+}
+
+func (a *Agent) command(c Command, now time.Time) {
+	if a.leaving != nil {
+		return
+	}
+	switch c.Verb {
+	case DoRegister:
+		if a.account.WatchOnly {
+			return
+		}
+		a.reaction.automatic, a.reaction.war = false, nil
+		a.reaction.acted()
+		a.reaction.automatic = false
+		a.apply(a.reg.want(regBind, now), now)
+	case DoUnregister:
+		a.apply(a.reg.want(regUnbind, now), now)
+	case DoQuery:
+		a.apply(a.reg.want(regQuery, now), now)
+	case DoRemoveAll:
+		a.apply(a.reg.want(regWipe, now), now)
+	case DoSubscribe:
+		a.apply(a.sub.want(now), now)
+	case DoUnsubscribe:
+		a.apply(a.sub.unsubscribe(now), now)
+	case DoIgnore:
+		if p, ok := a.reaction.ignore(c.Prompt); ok {
+			a.tell(now, fmt.Sprintf("%s: left as it is", p.On), p.action(now))
+		}
+	}
+}
+
+// goodbye begins the end: unregister, then unsubscribe, then left is true.
+func (a *Agent) goodbye(g goodbye, now time.Time) {
+	if a.leaving != nil {
+		return
+	}
+	a.leaving = &g
+	a.reaction.clear()
+	a.reg.retryAt, a.reg.refreshAt, a.sub.retryAt = time.Time{}, time.Time{}, time.Time{}
+	a.reg.wanted = nil
+	// A REGISTER under way may still bind us: its answer is waited for.
+	if !g.leave && (a.reg.registered() || a.reg.inFlight == regBind) && a.flow != nil {
+		a.apply(a.reg.want(regUnbind, now), now)
+		return
+	}
+	a.reg.wanted = nil
+	a.unsubscribeToLeave(now)
+}
+
+func (a *Agent) unsubscribeToLeave(now time.Time) {
+	a.apply(a.sub.unsubscribe(now), now)
+}
+
+// left reports whether nothing is under way any more.
+func (a *Agent) left() bool {
+	if a.flow == nil {
+		return true // nobody to say it to
+	}
+	if a.leaving.leave {
+		return a.sub.inFlight == ""
+	}
+	return a.reg.inFlight == "" && a.sub.inFlight == ""
+}
+
+// apply carries out what the state machines ask for.
+func (a *Agent) apply(effects []effect, now time.Time) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case sendRegister, sendSubscribe:
+			a.transmit(e, now)
+		case tellRegistration:
+			a.tellRegistration(now)
+		case tellSubscription:
+			a.tellSubscription(now)
+		case boundEffect:
+			a.boundNow(now)
+		case lostEffect:
+			a.lostNow(e.cause, now)
+		case needFlow:
+			a.dropFlow()
+		case newDialog:
+			a.newDialog(e)
+		case noNotify:
+			a.finding(now, finding.Finding{Code: finding.NoNotify, Detail: a.noNotifyDetail()})
+		case subEnded:
+		}
+	}
+	if a.leaving != nil && a.reg.inFlight == "" && a.sub.wanted {
+		a.unsubscribeToLeave(now)
+	}
+}
+
+func (a *Agent) tick(now time.Time) {
+	a.snapshot = true
+	if a.leaving == nil && a.reaction.due(now) {
+		a.reaction.acted()
+		a.apply(a.reg.want(regBind, now), now)
+	}
+	a.apply(a.reg.tick(now), now)
+	a.apply(a.sub.tick(now), now)
+	a.settleDeferred(now)
+	for len(a.goneAt) > 0 && !now.Before(a.goneAt[0]) {
+		a.gone, a.goneAt = a.gone[1:], a.goneAt[1:]
+	}
+}
+
+func (a *Agent) next() time.Time {
+	at := earliest(earliest(a.reg.next(), a.sub.next()), a.reaction.next())
+	if len(a.goneAt) > 0 {
+		at = earliest(at, a.goneAt[0])
+	}
+	return at
+}
+
+// tell adds an event; it goes out with the next flush.
+func (a *Agent) tell(at time.Time, summary string, detail Detail) {
+	a.news = append(a.news, news{at, summary, detail})
+}
+
+// finding tells each finding once a run: a registrar that is wrong is wrong in
+// every document.
+func (a *Agent) finding(at time.Time, f finding.Finding) {
+	const kept = 1000
+	key := string(f.Code) + " " + f.Detail
+	if a.reported[key] || len(a.reported) >= kept {
+		return
+	}
+	a.reported[key] = true
+	a.tell(at, f.String(), FindingDetail{Code: f.Code, Severity: f.Severity(), Clause: f.Clause(), Detail: f.Detail})
+}
+
+// flush publishes the events that were told and the state after them.
+func (a *Agent) flush(now time.Time) {
+	if !a.snapshot && len(a.news) == 0 {
+		return
+	}
+	a.last = a.takeSnapshot(now)
+	a.group.hub.publish(a.account.Name, a.last, a.news)
+	a.news, a.snapshot = nil, false
+}
+
+// connect makes the way to the next hop, off this goroutine.
+func (a *Agent) connect() {
+	if a.connecting {
+		return
+	}
+	a.connecting = true
+	hop := a.account.Registrar
+	if len(a.account.OutboundProxy) > 0 {
+		hop = a.account.OutboundProxy[0]
+	}
+	stacks, transport, local := a.group.stacks, a.account.Transport, a.local
+	go func() {
+		defer guard.Recover(a.group.options.OnPanic)
+		ctx, cancel := context.WithTimeout(a.group.ctx, transactionTime)
+		defer cancel()
+		targets, err := wire.Locate(ctx, stacks.Network(), hop, transport)
+		var flow *wire.Flow
+		for _, target := range targets {
+			if flow, err = stacks.Flow(ctx, target, local); err == nil {
+				break
+			}
+		}
+		a.post(flowResult{flow, err})
+	}()
+}
+
+func (a *Agent) connected(r flowResult, now time.Time) {
+	a.connecting = false
+	unsent := a.unsent
+	a.unsent = nil
+	if r.err != nil {
+		a.flowCause = r.err.Error()
+		a.apply(a.reg.brokenIf(r.err.Error(), now), now)
+		if a.sub.inFlight != "" {
+			a.apply(a.sub.broken(r.err.Error(), now), now)
+		}
+		return
+	}
+	changed := a.flow != r.flow
+	a.useFlow(r.flow)
+	if changed {
+		a.tellFlow(now, "up", "")
+	}
+	for _, e := range unsent {
+		a.transmit(e, now)
+	}
+}
+
+func (a *Agent) useFlow(flow *wire.Flow) {
+	if a.box == nil || a.flow == nil || a.flow.Stack() != flow.Stack() {
+		if a.box != nil {
+			a.box.Detach()
+		}
+		a.box = flow.Stack().Attach(a.aor.User, func(in *wire.Incoming) { a.post(in) })
+		if a.sub.live() {
+			a.box.Expect(a.sub.callID)
+		}
+	}
+	a.flow = flow
+	a.id.contact = a.contactURI("")
+	if flow.Transport() != wire.UDP {
+		go func() {
+			defer guard.Recover(a.group.options.OnPanic)
+			select {
+			case <-flow.Done():
+				a.post(flowGone{flow})
+			case <-a.done:
+			}
+		}()
+	}
+}
+
+// dropFlow makes the next request go over a new connection: one that swallowed
+// a request would swallow the next. The UDP socket is shared, and stays.
+func (a *Agent) dropFlow() {
+	if a.flow != nil && a.flow.Transport() != wire.UDP {
+		a.flow.Close()
+	}
+}
+
+func (a *Agent) flowGone(g flowGone, now time.Time) {
+	if a.flow != g.flow {
+		return
+	}
+	cause := "connection lost"
+	if err := g.flow.Err(); err != nil && !errors.Is(err, wire.ErrClosed) {
+		cause += ": " + err.Error()
+	}
+	a.flowCause = cause
+	a.tellFlow(now, "down", cause)
+	a.flow = nil
+	if a.leaving == nil {
+		a.apply(a.reg.flowLost(cause, now), now)
+	}
+}
+
+func (a *Agent) tellFlow(now time.Time, state, cause string) {
+	d := FlowDetail{
+		State: state, RegID: a.account.RegID, Transport: a.flow.Transport(),
+		Local: a.flow.Local().String(), Remote: a.flow.Remote().String(), Cause: cause,
+	}
+	summary := fmt.Sprintf("%s %s > %s %s", d.Transport, d.Local, d.Remote, state)
+	if cause != "" {
+		summary += ": " + cause
+	}
+	a.tell(now, summary, d)
+}

@@ -1,0 +1,230 @@
+package ua
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"regwatch/internal/guard"
+	"regwatch/internal/wire"
+	"regwatch/reginfo"
+	"regwatch/reginfo/finding"
+)
+
+// No exchange takes more requests than this: stale nonces without end are no
+// reason to go on.
+const exchangeMax = 5
+
+func (a *Agent) registerResult(r registerResult, now time.Time) {
+	if r.cseq != a.regCSeq || a.reg.inFlight == "" {
+		return
+	}
+	if r.err != nil {
+		a.apply(a.reg.broken(explain(r.err), now), now)
+		a.settleDeferred(now)
+		return
+	}
+	a.learnFromAnswer(r.response)
+	answer := a.readRegisterAnswer(r.response)
+	finish := func() {
+		now := time.Now()
+		if answer.status < 300 {
+			a.registerAccepted(r, now)
+		}
+		a.apply(a.reg.answered(answer, now), now)
+		a.settleDeferred(now)
+	}
+	if answer.status == 401 || answer.status == 407 {
+		a.challenged(r.response, a.reg.challenge, a.reg.tries, func(ok bool, fault string) {
+			answer.retryAuth, answer.authFault = ok, fault
+			finish()
+		})
+		return
+	}
+	finish()
+}
+
+// explain says in words why no answer came.
+func explain(err error) string {
+	switch {
+	case errors.Is(err, wire.ErrTimeout):
+		return "no answer within 32 s"
+	case errors.Is(err, wire.ErrClosed):
+		return "closed"
+	}
+	return err.Error()
+}
+
+// learnFromAnswer takes from any final answer what it tells of the way.
+func (a *Agent) learnFromAnswer(r *wire.Response) {
+	a.roundTrip = r.RoundTrip
+	if seen, ok := r.SeenAs(); ok {
+		a.seenAs = seen
+	}
+}
+
+func (a *Agent) readRegisterAnswer(r *wire.Response) registerAnswer {
+	answer := registerAnswer{status: r.Status, reason: r.Reason, expires: a.reg.expires}
+	answer.minExpires, _ = r.Headers.Number("Min-Expires")
+	answer.retryAfter, answer.hasRetry = r.Headers.Number("Retry-After")
+	// RFC 3261 10.2.4: our Contact's parameter, else the header field.
+	if n, ok := r.Headers.Number("Expires"); ok {
+		answer.expires = n
+	}
+	if ours, ok := a.ourContact(r); ok {
+		answer.ours = true
+		if n, ok := wire.LeadingNumber(ours.Params.Get("expires")); ok {
+			answer.expires = n
+		}
+	}
+	return answer
+}
+
+// ourContact finds our binding among those that a 2xx lists: by instance and
+// reg-id, else by URI.
+func (a *Agent) ourContact(r *wire.Response) (ours wire.NameAddr, ok bool) {
+	contacts, _ := r.Headers.ParseNameAddrs("Contact")
+	instance := "<" + a.id.instance + ">"
+	for _, c := range contacts {
+		regID, hasRegID := wire.LeadingNumber(c.Params.Get("reg-id"))
+		if strings.EqualFold(c.Params.Get("+sip.instance"), instance) && (!hasRegID || regID == a.id.regID) &&
+			(hasRegID || reginfo.SameURI(c.URI, a.id.contact) || !a.usesOutbound()) {
+			return c, true
+		}
+	}
+	i := slices.IndexFunc(contacts, func(c wire.NameAddr) bool { return reginfo.SameURI(c.URI, a.id.contact) })
+	if i < 0 {
+		return wire.NameAddr{}, false
+	}
+	return contacts[i], true
+}
+
+// registerAccepted takes from a 2xx what is not the state machine's.
+func (a *Agent) registerAccepted(r registerResult, now time.Time) {
+	// RFC 3608 6.1: replaced by each 2xx, gone when that has none.
+	a.service = nil
+	for _, line := range r.response.Headers.Values("Service-Route") {
+		a.service = append(a.service, wire.SplitList(line)...)
+	}
+	if a.reg.inFlight != regBind {
+		return
+	}
+	ours, ok := a.ourContact(r.response)
+	if !ok {
+		return
+	}
+	a.outbound = r.response.Headers.HasToken("Require", "outbound")
+	a.answered, a.justBound, a.listed = r.cseq, now, false
+	if n, ok := wire.LeadingNumber(ours.Params.Get("expires")); ok && n > a.reg.expires {
+		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", a.reg.expires, n)})
+	}
+	a.tellGRUUs(now, a.ledger.learnPublic(ours.Params.Get("pub-gruu"), FromRegister))
+	a.tellGRUUs(now, a.ledger.learnTemporary(GRUU{
+		URI: ours.Params.Get("temp-gruu"), CallID: a.id.callID, CSeq: r.cseq, RegID: a.account.RegID,
+	}, FromRegister))
+}
+
+func (a *Agent) tellGRUUs(now time.Time, list []GRUUDetail) {
+	for _, d := range list {
+		summary := fmt.Sprintf("%s GRUU %s: %s", d.Type, d.Change, shownGRUU(d.URI))
+		if d.Cause != "" {
+			summary += " (" + d.Cause + ")"
+		}
+		a.tell(now, summary, d)
+	}
+}
+
+// boundNow: a 2xx bound our contact.
+func (a *Agent) boundNow(now time.Time) {
+	a.removed, a.lapsedAt = false, time.Time{}
+	a.reaction.clear()
+	a.save()
+	// A registration that succeeds is a reason to ask again where the notifier
+	// said no before (RFC 6665 4.1.3, rejected).
+	idle := !a.sub.live() && a.sub.inFlight == "" && a.sub.retryAt.IsZero()
+	if !a.account.NoWatch && a.leaving == nil && idle && (a.sub.wanted || a.sub.state == "") {
+		a.apply(a.sub.want(now), now)
+	}
+}
+
+// lostNow: our contact is no longer bound, by our own doing or by lapse.
+func (a *Agent) lostNow(cause string, now time.Time) {
+	if !a.removed {
+		a.lapsedAt = now
+	}
+	a.outbound = false
+	a.tellGRUUs(now, a.ledger.voidAll(cause))
+	a.save()
+}
+
+func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
+	if r.cseq != a.subCSeq || a.sub.inFlight == "" {
+		return
+	}
+	if r.err != nil {
+		a.apply(a.sub.broken(explain(r.err), now), now)
+		return
+	}
+	a.learnFromAnswer(r.response)
+	h := r.response.Headers
+	answer := subscribeAnswer{status: r.response.Status, reason: r.response.Reason}
+	answer.expires, answer.hasExpires = h.Number("Expires")
+	answer.minExpires, _ = h.Number("Min-Expires")
+	answer.retryAfter, answer.hasRetry = h.Number("Retry-After")
+	if answer.status == 401 || answer.status == 407 {
+		a.challenged(r.response, a.sub.challenge, a.sub.tries, func(ok bool, fault string) {
+			answer.retryAuth, answer.authFault = ok, fault
+			a.apply(a.sub.answered(answer, time.Now()), time.Now())
+		})
+		return
+	}
+	a.apply(a.sub.answered(answer, now), now)
+}
+
+// challenged decides whether a 401 or 407 is answered: then gets true, or why
+// not. tried says that the request which it rejects carried credentials made
+// from the challenge just before; those sent ahead with a kept nonce are no such
+// try. then may be called later, when a password had to be fetched.
+func (a *Agent) challenged(r *wire.Response, tried bool, tries int, then func(ok bool, fault string)) {
+	if a.secret == secretUnknown && !a.creds.Known() && a.account.Password != nil {
+		a.secret = secretLoading
+		password := a.account.Password
+		go func() {
+			defer guard.Recover(a.group.options.OnPanic)
+			secret, err := password()
+			a.post(secretResult{secret, err})
+		}()
+	}
+	if a.secret == secretLoading {
+		a.onSecret = append(a.onSecret, func() { a.challenged(r, tried, tries, then) })
+		return
+	}
+	stale, err := a.creds.Learn(r)
+	switch {
+	case err != nil:
+		then(false, err.Error())
+	case !a.creds.Known():
+		a.creds.Forget()
+		then(false, "a password is needed and none is set")
+	case tried && !stale, tries >= exchangeMax:
+		a.creds.Forget()
+		then(false, "user name or password is wrong")
+	default:
+		then(true, "")
+	}
+}
+
+func (a *Agent) secretResult(r secretResult) {
+	a.secret = secretLoaded
+	a.creds.Password = r.password
+	if r.err != nil {
+		a.notices = append(a.notices, "password: "+r.err.Error())
+	}
+	waiting := a.onSecret
+	a.onSecret = nil
+	for _, f := range waiting {
+		f()
+	}
+}

@@ -1,0 +1,172 @@
+package ua
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"regwatch/internal/trace"
+	"regwatch/internal/wire"
+)
+
+// Options of a Group; the zero value works, without a memory of earlier runs.
+type Options struct {
+	Network   wire.Network // nil: the machine's
+	StateDir  string       // where accounts keep their state files; "" keeps none
+	Trace     *trace.Ring  // every SIP message; nil: none
+	Version   string       // of the program, for the start event and User-Agent
+	UserAgent string       // "" makes "regwatch/VERSION"
+	// OnPanic is told of a panic on a goroutine of the group; nil lets it end
+	// the program.
+	OnPanic func(error)
+}
+
+// Group runs the agents of one process: they share its sockets, and its hub
+// numbers their events. All methods may be called from several goroutines.
+type Group struct {
+	options Options
+	stacks  *wire.Stacks
+	hub     *hub
+	ctx     context.Context // ends when the group is closed
+	cancel  context.CancelFunc
+
+	mu     sync.Mutex
+	agents []*Agent
+	closed bool
+}
+
+// StateDir is where accounts keep their state by default: regwatch in
+// $XDG_STATE_HOME, else in ~/.local/state. "" where there is no home.
+func StateDir() string {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "regwatch")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "state", "regwatch")
+}
+
+// NewGroup returns a group without agents, and opens its stream with a start
+// event once the first is added.
+func NewGroup(o Options) *Group {
+	if o.UserAgent == "" {
+		o.UserAgent = "regwatch/" + o.Version
+		if o.Version == "" {
+			o.UserAgent = "regwatch"
+		}
+	}
+	g := &Group{options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.OnPanic), hub: newHub(randomHex(4))}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	return g
+}
+
+// Start tells who takes part, checks the accounts and starts an agent for each;
+// it does not wait for an answer. Without error it is called once. The error
+// names the account; it wraps a *FieldError where a setting is wrong.
+func (g *Group) Start(accounts ...Account) error {
+	var names []string
+	for i := range accounts {
+		if err := accounts[i].Check(); err != nil {
+			return fmt.Errorf("account %q: %w", accounts[i].AOR, err)
+		}
+		accounts[i] = accounts[i].withDefaults()
+		if slices.Contains(names, accounts[i].Name) {
+			accounts[i].Name = accounts[i].AOR
+		}
+		if slices.Contains(names, accounts[i].Name) {
+			return fmt.Errorf("account %q: %w", accounts[i].AOR, &FieldError{"name", fmt.Sprintf("%q is used twice", accounts[i].Name), ""})
+		}
+		names = append(names, accounts[i].Name)
+	}
+	g.hub.publish("", nil, []news{{time.Now(), fmt.Sprintf("regwatch %s watches %d account(s)", g.options.Version, len(names)),
+		StartDetail{Version: g.options.Version, PID: os.Getpid(), Accounts: names}}})
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return errors.New("the group is closed")
+	}
+	for _, account := range accounts {
+		g.agents = append(g.agents, startAgent(g, account))
+	}
+	return nil
+}
+
+// Accounts lists the accounts' names in the order in which they were given.
+func (g *Group) Accounts() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var names []string
+	for _, agent := range g.agents {
+		names = append(names, agent.account.Name)
+	}
+	return names
+}
+
+// Run names this run of the program, as each event does.
+func (g *Group) Run() string { return g.hub.run }
+
+// Do gives a command to the agent of an account. It does not wait; what comes
+// of it shows as events. Unknown accounts and ended agents ignore it.
+func (g *Group) Do(account string, c Command) {
+	g.mu.Lock()
+	agents := g.agents
+	g.mu.Unlock()
+	for _, agent := range agents {
+		if agent.account.Name == account {
+			agent.post(c)
+		}
+	}
+}
+
+// Watch yields the state of every account, then what changes, until ctx ends or
+// the group is closed and everything was given. Events begin after number
+// since; 0 gives all that are kept. Each call has its own place in the stream,
+// and a slow reader delays nobody.
+func (g *Group) Watch(ctx context.Context, since uint64) iter.Seq[Update] {
+	return g.hub.watch(ctx, since)
+}
+
+// Close ends all agents: unless leave is set they unregister, then they end
+// their subscriptions. It returns when that is done or ctx ends, whichever is
+// first, and after it no goroutine and no socket of the group is left. The error
+// is ctx's, where that cut it short.
+func (g *Group) Close(ctx context.Context, leave bool) error {
+	g.mu.Lock()
+	g.closed = true
+	agents := g.agents
+	g.mu.Unlock()
+	for _, agent := range agents {
+		agent.post(goodbye{leave})
+	}
+	var err error
+	for _, agent := range agents {
+		select {
+		case <-agent.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	g.cancel()
+	g.stacks.Close()
+	for _, agent := range agents {
+		<-agent.done
+	}
+	g.hub.close()
+	return err
+}
+
+func randomHex(bytes int) string {
+	raw := make([]byte, bytes)
+	rand.Read(raw) // never fails (crypto/rand)
+	return hex.EncodeToString(raw)
+}

@@ -1,0 +1,127 @@
+package ua
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"time"
+)
+
+// eventsKept is how many events of a run a late or slow watcher can still have.
+const eventsKept = 20000
+
+// hub numbers the events of all agents and hands them to watchers. Nothing in
+// it waits for a watcher: one that is too slow loses the oldest events, and is
+// told how many.
+type hub struct {
+	run string
+
+	mu        sync.Mutex
+	seq       uint64
+	events    []Event // a ring once it is full; the newest has number seq
+	accounts  []string
+	snapshots map[string]*Snapshot
+	closed    bool
+	changed   chan struct{} // closed and replaced at each change
+}
+
+func newHub(run string) *hub {
+	return &hub{run: run, snapshots: make(map[string]*Snapshot), changed: make(chan struct{})}
+}
+
+// news is an event that has no number yet.
+type news struct {
+	at      time.Time
+	summary string
+	detail  Detail
+}
+
+// publish adds events of one account and its state after them; nil keeps the
+// state that was.
+func (h *hub) publish(account string, snapshot *Snapshot, list []news) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, n := range list {
+		h.seq++
+		event := Event{Run: h.run, Seq: h.seq, Time: n.at, Account: account, Summary: n.summary, Detail: n.detail}
+		if len(h.events) < eventsKept {
+			h.events = append(h.events, event)
+		} else {
+			h.events[(h.seq-1)%eventsKept] = event
+		}
+	}
+	if snapshot != nil {
+		if h.snapshots[account] == nil {
+			h.accounts = append(h.accounts, account)
+		}
+		h.snapshots[account] = snapshot
+	}
+	h.wake()
+}
+
+// wake is called with the lock held.
+func (h *hub) wake() {
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+func (h *hub) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.closed = true
+		h.wake()
+	}
+}
+
+// watch yields what changed since the yield before; see Group.Watch.
+func (h *hub) watch(ctx context.Context, since uint64) iter.Seq[Update] {
+	return func(yield func(Update) bool) {
+		shown := make(map[string]*Snapshot)
+		first := true
+		for {
+			h.mu.Lock()
+			update := h.since(since, shown)
+			since = h.seq
+			changed, closed := h.changed, h.closed
+			h.mu.Unlock()
+			if first || len(update.Snapshots)+len(update.Events) > 0 {
+				first = false
+				if !yield(update) {
+					return
+				}
+			} else if closed {
+				return
+			} else {
+				select {
+				case <-changed:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}
+}
+
+// since is called with the lock held; it notes in shown what it gives.
+func (h *hub) since(since uint64, shown map[string]*Snapshot) Update {
+	var update Update
+	for _, account := range h.accounts {
+		if s := h.snapshots[account]; shown[account] != s {
+			shown[account] = s
+			update.Snapshots = append(update.Snapshots, s)
+		}
+	}
+	oldest := h.seq - uint64(len(h.events)) // number before the oldest that is kept
+	if since < oldest {
+		update.Missed = oldest - since
+		since = oldest
+	}
+	if n := h.seq - since; n > 0 {
+		update.Events = make([]Event, 0, n)
+		for seq := since + 1; seq <= h.seq; seq++ {
+			update.Events = append(update.Events, h.events[(seq-1)%eventsKept])
+		}
+	}
+	return update
+}

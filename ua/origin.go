@@ -1,0 +1,191 @@
+package ua
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"regwatch/reginfo"
+)
+
+// lapseSlack is how far the registrar's clock for our binding may run ahead of
+// ours before its end is no lapse.
+const lapseSlack = 2 * time.Second
+
+// expirySlack is by how much two expiry times may differ and mean the same.
+const expirySlack = 5 * time.Second
+
+// sentRegister is a REGISTER of this run that may have changed our binding.
+type sentRegister struct {
+	callID string
+	cseq   uint32
+	kind   regKind
+}
+
+// evidence is what the agent knows about itself when a change of a contact is
+// to be judged.
+type evidence struct {
+	now       time.Time
+	callID    string         // of our REGISTERs
+	sent      []sentRegister // the newest last, answered or not
+	pending   regKind        // of the REGISTER under way; "" none
+	removed   bool           // our removal is under way, or was the last that was answered
+	answered  uint32         // CSeq of our last REGISTER that got a 2xx
+	expiresAt time.Time      // of our binding, by our clock; zero: none
+	lapsedAt  time.Time      // when our binding last ran out; zero: never
+	justBound time.Time      // when our last REGISTER got its 2xx; zero: never
+}
+
+// judgement is what was made of a change.
+type judgement struct {
+	event    reginfo.ContactEvent // the registrar's word, or the one that tells what happened
+	origin   Origin
+	evidence []string
+	stale    bool // a removal older than our last REGISTER: nothing happened to us
+}
+
+// judge says who caused a change of a contact, and how we know.
+//
+// On a terminated contact Call-ID and CSeq prove nothing: they repeat the last
+// REGISTER, so a kick carries our own.
+func (e evidence) judge(change reginfo.Change, m match) judgement {
+	row := change.Row()
+	j := judgement{event: row.Contact.Event}
+	removal := change.Kind == reginfo.Removed || change.Kind == reginfo.Vanished
+	if change.Kind == reginfo.Vanished {
+		j.event = reginfo.Absent
+	}
+	switch {
+	case m.earlierRun:
+		e.judgeEarlier(&j, removal)
+	case !m.own:
+		judgeOther(&j, row.Contact)
+	case removal:
+		e.judgeRemoval(&j, row.Contact)
+	default:
+		e.judgeBinding(&j, change)
+	}
+	return j
+}
+
+func (j *judgement) say(origin Origin, evidence ...string) { j.origin, j.evidence = origin, evidence }
+
+func (e evidence) judgeEarlier(j *judgement, removal bool) {
+	switch {
+	case !removal:
+		j.say(OriginSelf, "a run of ours before this one made it")
+	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected:
+		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
+	default:
+		j.say(OriginSelf, "a run of ours before this one left it; nobody refreshes it")
+	}
+}
+
+func judgeOther(j *judgement, c reginfo.Contact) {
+	switch j.event {
+	case reginfo.Created:
+		// By the standard no REGISTER made it; Kamailio says so of every new one.
+		if c.CallID == "" {
+			j.say(OriginNetwork, "it has no Call-ID: no REGISTER made it")
+		} else {
+			j.say(OriginOtherDevice, "a REGISTER made it, by its Call-ID")
+		}
+	case reginfo.Deactivated, reginfo.Probation, reginfo.Rejected, reginfo.Shortened:
+		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
+	case reginfo.Absent:
+		j.say(OriginUnknown, "it is missing from a full document")
+	default:
+		j.say(OriginOtherDevice, "not a contact of ours")
+	}
+}
+
+func (e evidence) judgeRemoval(j *judgement, c reginfo.Contact) {
+	switch j.event {
+	case reginfo.Deactivated, reginfo.Probation, reginfo.Rejected:
+		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
+		if e.older(c) {
+			j.stale = true
+			j.evidence = append(j.evidence, e.staleness(c))
+		}
+		return
+	}
+	switch {
+	case e.removed:
+		j.say(OriginSelf, "we asked for the removal")
+	case e.older(c):
+		j.stale = true
+		j.say(OriginSelf, e.staleness(c))
+	case !e.expiresAt.IsZero() && e.now.Add(lapseSlack).Before(e.expiresAt):
+		left := e.expiresAt.Sub(e.now).Round(time.Second)
+		facts := []string{"we did not ask for it", fmt.Sprintf("our registration still had %s to run", left)}
+		if j.event == reginfo.Unregistered && c.CallID != "" && !e.isOurs(c) {
+			j.say(OriginElsewhere, append(facts, "its Call-ID or CSeq is none of ours")...)
+		} else {
+			j.say(OriginNetwork, facts...)
+		}
+	case !e.expiresAt.IsZero() || !e.lapsedAt.IsZero():
+		j.say(OriginSelf, "our own registration had run out")
+	default:
+		j.say(OriginUnknown, "we hold no registration that it could end")
+	}
+}
+
+// older reports whether what a document says is from before our last REGISTER
+// that got a 2xx.
+func (e evidence) older(c reginfo.Contact) bool {
+	return e.callID != "" && c.CallID == e.callID && c.CSeq.Present && c.CSeq.Value < uint64(e.answered)
+}
+
+func (e evidence) staleness(c reginfo.Contact) string {
+	return fmt.Sprintf("it is older than our REGISTER %d: it tells of %d", e.answered, c.CSeq.Value)
+}
+
+func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
+	c := change.After.Contact
+	sooner := e.sooner(change)
+	switch {
+	case j.event == reginfo.Shortened:
+		j.say(OriginNetwork, `only the network says "shortened"`)
+	case e.isOurs(c) && !sooner:
+		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of our REGISTER", c.CSeq.Value))
+	case c.CallID == "" && (e.pending == regBind || !e.justBound.IsZero() && e.now.Sub(e.justBound) < transactionTime):
+		j.say(OriginSelf, "the registrar shows no Call-ID, and our REGISTER was just on its way")
+	case sooner:
+		facts := []string{fmt.Sprintf("it ends %s sooner than was granted to us", e.expiresAt.Sub(change.After.ExpiresAt).Round(time.Second)), "no REGISTER of ours asked for that"}
+		if j.event != reginfo.Shortened {
+			facts = append(facts, fmt.Sprintf("the registrar calls it %q", j.event))
+		}
+		j.event = reginfo.Shortened
+		j.say(OriginNetwork, facts...)
+	case e.isOurs(c):
+		j.say(OriginNetwork, "no REGISTER of ours asked for that")
+	case j.event == reginfo.Created:
+		j.say(OriginNetwork, "its Call-ID or CSeq is none of ours", `the network says "created"`)
+	default:
+		j.say(OriginElsewhere, "its Call-ID or CSeq is none of ours")
+	}
+}
+
+// sooner reports whether the registrar would end our binding before the time
+// that it granted to us. The row before is no measure: a new subscriber may be
+// sent the last document as it was, with times that have since run on. While a
+// REGISTER of ours is under way the time granted is not known.
+func (e evidence) sooner(change reginfo.Change) bool {
+	return change.Before != nil && e.pending != regBind && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
+		change.After.ExpiresAt.Add(expirySlack).Before(e.expiresAt)
+}
+
+// nothing reports whether the change is no more than a binding's time told anew,
+// that is not our loss.
+func (e evidence) nothing(change reginfo.Change) bool {
+	return change.Kind == reginfo.Altered && len(change.Fields) == 1 && change.Fields[0] == "expires" &&
+		change.After.Contact.Event != reginfo.Shortened && !e.sooner(change)
+}
+
+// isOurs reports whether Call-ID and CSeq are those of a REGISTER of this run.
+// A registrar that shows no CSeq is believed by the Call-ID.
+func (e evidence) isOurs(c reginfo.Contact) bool {
+	return c.CallID != "" && slices.ContainsFunc(e.sent, func(s sentRegister) bool {
+		return s.callID == c.CallID && (!c.CSeq.Present || uint64(s.cseq) == c.CSeq.Value)
+	})
+}

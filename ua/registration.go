@@ -1,0 +1,366 @@
+package ua
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// regKind is what a REGISTER is for.
+type regKind string
+
+const (
+	regBind   regKind = "register"   // bind our contact, or refresh it
+	regUnbind regKind = "unregister" // remove our contact
+	regQuery  regKind = "query"      // list the bindings (RFC 3261 10.2.3)
+	regWipe   regKind = "remove all" // Contact: * (RFC 3261 10.2.2)
+)
+
+const (
+	// A non-INVITE transaction over UDP gives up after this (64*T1).
+	transactionTime = 32 * time.Second
+	// Said once a request is this old: over UDP it was sent four times by then.
+	slowAfter = 7 * time.Second
+	// RFC 5626 4.5: the wait doubles from the base with each failure, to the cap.
+	backoffBase = 30 * time.Second
+	backoffCap  = 1800 * time.Second
+)
+
+// registration is the state machine of our own registration (RFC 3261 10). It
+// is given inputs and the time, and gives back what is to be done.
+//
+// One REGISTER is under way at a time; others wait in wanted.
+type registration struct {
+	state  RegistrationState
+	since  time.Time
+	status int
+	reason string
+
+	expires uint32 // asked for; raised by 423
+	noRegID bool   // 439: the first hop has no outbound
+
+	inFlight  regKind // "" none
+	sentAt    time.Time
+	challenge bool // credentials for the challenge before were sent in this exchange
+	tries     int  // requests sent in this exchange
+	slow      string
+	wanted    []regKind
+
+	granted   time.Duration
+	expiresAt time.Time // zero: not registered
+	refreshAt time.Time // zero: no refresh is set
+	retryAt   time.Time // zero: no retry is set
+	failures  int       // in a row
+	held      bool      // shortened, and the user is to decide: no refresh
+}
+
+// What the registration asks of its agent.
+type (
+	sendRegister struct{ kind regKind }
+	// tellRegistration makes a registration event of the state as it is.
+	tellRegistration struct{}
+	// boundEffect: a 2xx bound our contact.
+	boundEffect struct{}
+	// lostEffect: our contact is no longer bound, by our own doing or lapse.
+	lostEffect struct{ cause string }
+	// needFlow: the way to the registrar is to be made anew before the next try.
+	needFlow struct{}
+)
+
+type effect any
+
+// registerAnswer is what a final answer to a REGISTER says to the machine.
+type registerAnswer struct {
+	status     int
+	reason     string
+	ours       bool   // our Contact is among those returned
+	expires    uint32 // of our Contact, else of the Expires field, else what we asked
+	minExpires uint32
+	retryAfter uint32
+	hasRetry   bool
+	retryAuth  bool   // a challenge that we can answer, and that is no refusal
+	authFault  string // why we cannot
+}
+
+func (r *registration) registered() bool { return !r.expiresAt.IsZero() }
+
+func (r *registration) enter(state RegistrationState, reason string, now time.Time) {
+	if r.state != state {
+		r.since = now
+	}
+	r.state, r.reason = state, reason
+}
+
+// want asks for a REGISTER as soon as none is under way.
+func (r *registration) want(kind regKind, now time.Time) []effect {
+	if kind == regBind {
+		r.retryAt, r.held = time.Time{}, false
+	}
+	if r.inFlight != "" {
+		if r.inFlight != kind && !slices.Contains(r.wanted, kind) {
+			r.wanted = append(r.wanted, kind)
+		}
+		return nil
+	}
+	return r.begin(kind, now)
+}
+
+func (r *registration) begin(kind regKind, now time.Time) []effect {
+	r.inFlight, r.sentAt, r.challenge, r.tries, r.slow = kind, now, false, 1, ""
+	effects := []effect{sendRegister{kind}}
+	switch {
+	case kind == regBind && !r.registered():
+		r.enter(Registering, "", now)
+		effects = append(effects, tellRegistration{})
+	case kind == regUnbind || kind == regWipe:
+		r.refreshAt, r.retryAt = time.Time{}, time.Time{}
+		r.enter(Unregistering, "", now)
+		effects = append(effects, tellRegistration{})
+	}
+	return effects
+}
+
+// again sends the REGISTER under way once more, with another CSeq: after a
+// challenge, a 423 or a 439.
+func (r *registration) again(now time.Time) []effect {
+	r.sentAt = now
+	r.tries++
+	return []effect{sendRegister{r.inFlight}}
+}
+
+// finish ends the exchange and begins what waits.
+func (r *registration) finish(now time.Time, effects ...effect) []effect {
+	r.inFlight, r.slow = "", ""
+	if len(r.wanted) > 0 {
+		kind := r.wanted[0]
+		r.wanted = r.wanted[1:]
+		effects = append(effects, r.begin(kind, now)...)
+	}
+	return effects
+}
+
+// answered takes the final answer to the REGISTER under way.
+func (r *registration) answered(a registerAnswer, now time.Time) []effect {
+	r.status = a.status
+	switch {
+	case a.status < 300:
+		return r.accepted(a, now)
+	case a.status == 401 || a.status == 407:
+		if a.retryAuth {
+			r.challenge = true
+			return r.again(now)
+		}
+		return r.refused(a, a.authFault, now)
+	case a.status == 423 && a.minExpires > r.expires && r.inFlight == regBind:
+		// RFC 3261 10.2.8: ask for as much as the registrar wants.
+		r.expires = a.minExpires
+		return r.again(now)
+	case a.status == 439 && !r.noRegID:
+		// RFC 5626 11.6: the first hop knows no outbound; once more without.
+		r.noRegID = true
+		return r.again(now)
+	case a.hasRetry:
+		// RFC 3261 20.33: the registrar named a time.
+		return r.failed(fmt.Sprintf("%d %s", a.status, a.reason), seconds(a.retryAfter), now)
+	case a.status >= 500 && a.status < 600, a.status == 408, a.status == 480:
+		return r.failed(fmt.Sprintf("%d %s", a.status, a.reason), 0, now)
+	case a.status == 403 || a.status == 404 || a.status >= 600:
+		return r.refused(a, "", now)
+	case a.status < 400:
+		return r.gaveUp(fmt.Sprintf("%d %s: redirected, which is not followed", a.status, a.reason), now)
+	}
+	return r.gaveUp(fmt.Sprintf("%d %s", a.status, a.reason), now)
+}
+
+func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
+	switch r.inFlight {
+	case regQuery:
+		return r.finish(now)
+	case regUnbind, regWipe:
+		r.drop()
+		r.enter(Unregistered, "unregistered by us", now)
+		return r.finish(now, tellRegistration{}, lostEffect{"we unregistered"})
+	}
+	if !a.ours || a.expires == 0 {
+		// RFC 3261 10.3: the 200 lists what is bound; what it does not list is not.
+		return r.failed(fmt.Sprintf("%d %s, but our contact is not among the bindings", a.status, a.reason), 0, now)
+	}
+	r.failures, r.held = 0, false
+	r.grant(now, seconds(a.expires))
+	r.enter(Registered, "", now)
+	return r.finish(now, tellRegistration{}, boundEffect{})
+}
+
+// grant sets when the binding ends and when it is refreshed: so early that the
+// transaction can time out before the end (RFC 5627 4.2): 32 s ahead and a
+// little more where there is room, half-way where there is not.
+func (r *registration) grant(now time.Time, d time.Duration) {
+	r.granted, r.expiresAt, r.retryAt = d, now.Add(d), time.Time{}
+	r.refreshAt = now.Add(refreshAfter(d))
+}
+
+func refreshAfter(d time.Duration) time.Duration {
+	if d <= 2*transactionTime {
+		return d / 2
+	}
+	// Earlier, never later: many clients that started together drift apart.
+	early := transactionTime + rand.N(min(d/10, time.Minute))
+	return max(d-early, d/2)
+}
+
+func (r *registration) drop() {
+	r.granted, r.expiresAt, r.refreshAt, r.retryAt, r.held = 0, time.Time{}, time.Time{}, time.Time{}, false
+}
+
+func (r *registration) refused(a registerAnswer, fault string, now time.Time) []effect {
+	reason := fmt.Sprintf("%d %s", a.status, a.reason)
+	if fault != "" {
+		reason += ": " + fault
+	}
+	return r.end(Refused, reason, now)
+}
+
+func (r *registration) gaveUp(reason string, now time.Time) []effect {
+	return r.end(Failed, reason, now)
+}
+
+// end stops trying: only the user begins again. A binding that is still there
+// is left to lapse; a query that fails changes nothing.
+func (r *registration) end(state RegistrationState, reason string, now time.Time) []effect {
+	switch r.inFlight {
+	case regQuery:
+		r.reason = "query: " + reason
+		return r.finish(now, tellRegistration{})
+	case regUnbind, regWipe:
+		r.drop()
+		r.enter(Unregistered, "our removal was not confirmed: "+reason, now)
+		return r.finish(now, tellRegistration{}, lostEffect{"we gave it up"})
+	}
+	r.failures++
+	r.refreshAt, r.retryAt = time.Time{}, time.Time{}
+	r.enter(state, reason, now)
+	return r.finish(now, tellRegistration{})
+}
+
+// failed sets the next attempt: after what the registrar named, or by backing
+// off. Right after a good flow was lost the first attempt does not wait.
+func (r *registration) failed(reason string, after time.Duration, now time.Time) []effect {
+	if r.inFlight == regQuery || r.inFlight == regUnbind || r.inFlight == regWipe {
+		return r.end(Failed, reason, now)
+	}
+	wait := after
+	if wait == 0 && (r.failures > 0 || !r.registered()) {
+		wait = backoff(r.failures)
+	}
+	r.failures++
+	r.refreshAt = time.Time{}
+	r.retryAt = now.Add(wait)
+	r.enter(Retrying, reason, now)
+	return r.finish(now, tellRegistration{})
+}
+
+// broken: no final answer came, or the request could not be sent.
+func (r *registration) broken(reason string, now time.Time) []effect {
+	r.status = 0
+	return append([]effect{needFlow{}}, r.failed(reason, 0, now)...)
+}
+
+// brokenIf is broken where a REGISTER is under way.
+func (r *registration) brokenIf(reason string, now time.Time) []effect {
+	if r.inFlight == "" {
+		return nil
+	}
+	return r.broken(reason, now)
+}
+
+// flowLost: the connection went while nothing was under way.
+func (r *registration) flowLost(reason string, now time.Time) []effect {
+	if r.inFlight != "" || r.state == Refused || r.state == Failed || r.state == Unregistered || r.state == "" {
+		return []effect{needFlow{}}
+	}
+	r.failures++
+	r.refreshAt, r.retryAt = time.Time{}, now
+	r.enter(Retrying, reason, now)
+	return []effect{needFlow{}, tellRegistration{}}
+}
+
+// backoff is 50 to 100 % of min(1800 s, 30 s * 2^failures) (RFC 5626 4.5).
+func backoff(failures int) time.Duration {
+	wait := backoffCap
+	if failures < 6 {
+		wait = min(backoffCap, backoffBase<<failures)
+	}
+	return wait/2 + rand.N(wait/2)
+}
+
+// kicked: the network took our contact off.
+func (r *registration) kicked(reason string, now time.Time) []effect {
+	r.drop()
+	r.enter(Unregistered, reason, now)
+	return []effect{tellRegistration{}}
+}
+
+// shortened: the network brought the end of the binding nearer. With hold it is
+// not refreshed until somebody says so.
+func (r *registration) shortened(left time.Duration, hold bool, now time.Time) []effect {
+	if !r.registered() {
+		return nil
+	}
+	r.grant(now, left)
+	if r.held = hold; hold {
+		r.refreshAt = time.Time{}
+	}
+	r.reason = "shortened by the network"
+	return []effect{tellRegistration{}}
+}
+
+// tick does what is due.
+func (r *registration) tick(now time.Time) []effect {
+	var effects []effect
+	if r.inFlight != "" && r.slow == "" && !now.Before(r.sentAt.Add(slowAfter)) {
+		r.slow = fmt.Sprintf("no answer for %d s", int(slowAfter.Seconds()))
+		effects = append(effects, tellRegistration{})
+	}
+	if r.registered() && !now.Before(r.expiresAt) {
+		r.granted, r.expiresAt = 0, time.Time{}
+		cause := "our registration ran out"
+		if r.inFlight == "" && r.retryAt.IsZero() {
+			r.drop()
+			if r.state == Registered {
+				r.enter(Unregistered, cause, now)
+			}
+		} else {
+			r.enter(Retrying, cause+" while we tried to refresh it", now)
+		}
+		effects = append(effects, lostEffect{cause}, tellRegistration{})
+	}
+	if r.inFlight == "" && (due(r.refreshAt, now) || due(r.retryAt, now)) {
+		r.refreshAt = time.Time{}
+		effects = append(effects, r.want(regBind, now)...)
+	}
+	return effects
+}
+
+// next is when tick has something to do; zero: never.
+func (r *registration) next() time.Time {
+	var at time.Time
+	if r.inFlight != "" && r.slow == "" {
+		at = r.sentAt.Add(slowAfter)
+	}
+	at = earliest(at, r.expiresAt)
+	if r.inFlight == "" {
+		at = earliest(earliest(at, r.refreshAt), r.retryAt)
+	}
+	return at
+}
+
+func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// earliest of two times, where zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

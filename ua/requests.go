@@ -1,0 +1,235 @@
+package ua
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"regwatch/internal/guard"
+	"regwatch/internal/wire"
+)
+
+// What we answer to, and what we understand (RFC 3261 20.5, 20.37).
+const (
+	allow     = "OPTIONS, MESSAGE, NOTIFY"
+	supported = "path, outbound, gruu"
+)
+
+// transmit sends what a state machine asked for, once there is a flow.
+func (a *Agent) transmit(e effect, now time.Time) {
+	if a.flow == nil || a.flow.Err() != nil {
+		a.flow = nil
+		a.unsent = append(a.unsent, e)
+		a.connect()
+		return
+	}
+	switch e := e.(type) {
+	case sendRegister:
+		a.sendRegister(e.kind, now)
+	case sendSubscribe:
+		a.sendSubscribe(e.kind, now)
+	}
+}
+
+func (a *Agent) sendRegister(kind regKind, now time.Time) {
+	a.regCSeq++
+	cseq := a.regCSeq
+	request, err := a.registerRequest(kind, cseq)
+	if err != nil {
+		a.apply(a.reg.broken(err.Error(), now), now)
+		return
+	}
+	if kind != regQuery {
+		const kept = 64
+		a.sent = append(a.sent, sentRegister{a.id.callID, cseq, kind})
+		if len(a.sent) > kept {
+			a.sent = a.sent[1:]
+		}
+		a.removed = kind != regBind
+	}
+	if kind == regBind {
+		a.save() // a crash from here on may leave a binding behind
+	}
+	a.do(request, func(response *wire.Response, err error) any { return registerResult{cseq, response, err} })
+}
+
+// do sends the request off this goroutine and posts what comes of it.
+func (a *Agent) do(request *wire.Request, result func(*wire.Response, error) any) {
+	flow, ctx := a.flow, a.group.ctx
+	go func() {
+		defer guard.Recover(a.group.options.OnPanic)
+		response, err := flow.Do(ctx, request)
+		a.post(result(response, err))
+	}()
+}
+
+func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error) {
+	r := &wire.Request{Method: "REGISTER", URI: a.account.Registrar}
+	// RFC 3608 6.1: the Service-Route is never put on a REGISTER.
+	a.addRoutes(r, a.proxyRoute())
+	a.addCommon(r, a.id.callID, a.registerTag(), "", cseq)
+	switch kind {
+	case regBind, regUnbind:
+		expires := a.reg.expires
+		if kind == regUnbind {
+			expires = 0
+		}
+		r.Headers = append(r.Headers,
+			wire.Header{Name: "Contact", Value: a.registerContact()},
+			wire.Header{Name: "Expires", Value: strconv.FormatUint(uint64(expires), 10)})
+	case regWipe:
+		r.Headers = append(r.Headers, wire.Header{Name: "Contact", Value: "*"}, wire.Header{Name: "Expires", Value: "0"})
+	}
+	var options []string
+	for _, option := range strings.Split(supported, ", ") {
+		if option == "outbound" && !a.usesOutbound() || option == "gruu" && a.account.NoGRUU {
+			continue
+		}
+		options = append(options, option)
+	}
+	r.Headers = append(r.Headers, wire.Header{Name: "Supported", Value: strings.Join(options, ", ")})
+	for _, line := range a.account.Headers {
+		name, value, _ := strings.Cut(line, ":")
+		r.Headers = append(r.Headers, wire.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
+	}
+	return r, a.creds.Sign(r)
+}
+
+func (a *Agent) usesOutbound() bool { return !a.account.NoOutbound && !a.reg.noRegID }
+
+// registerTag is the From tag of every REGISTER of the run: it stays, as the
+// Call-ID does.
+func (a *Agent) registerTag() string { return a.id.callID[:10] }
+
+// contactURI is where we are reached; params are put on the URI.
+func (a *Agent) contactURI(params string) string {
+	uri := "sip:" + a.box.User() + "@" + wire.HostPortOf(a.flow.Local())
+	if a.flow.Transport() != wire.UDP {
+		uri += ";transport=" + a.flow.Transport()
+	}
+	return uri + params
+}
+
+func (a *Agent) registerContact() string {
+	value := "<" + a.id.contact + ">"
+	value += ";+sip.instance=" + wire.Quote("<"+a.id.instance+">")
+	if a.usesOutbound() {
+		value += ";reg-id=" + strconv.FormatUint(uint64(a.account.RegID), 10)
+	}
+	if a.account.Q != "" {
+		value += ";q=" + a.account.Q
+	}
+	if a.account.ContactExtra != "" {
+		value += ";" + a.account.ContactExtra
+	}
+	return value
+}
+
+func (a *Agent) proxyRoute() []string {
+	var routes []string
+	for _, proxy := range a.account.OutboundProxy[:min(1, len(a.account.OutboundProxy))] {
+		if !strings.Contains(strings.ToLower(proxy), ";lr") {
+			proxy += ";lr"
+		}
+		routes = append(routes, "<"+proxy+">")
+	}
+	return routes
+}
+
+func (a *Agent) addRoutes(r *wire.Request, routes []string) {
+	for _, route := range routes {
+		r.Headers = append(r.Headers, wire.Header{Name: "Route", Value: route})
+	}
+}
+
+func (a *Agent) addCommon(r *wire.Request, callID, fromTag, toTag string, cseq uint32) {
+	from, to := "<"+a.account.AOR+">;tag="+fromTag, "<"+a.account.AOR+">"
+	if a.account.DisplayName != "" {
+		from = wire.Quote(a.account.DisplayName) + " " + from
+	}
+	if toTag != "" {
+		to += ";tag=" + toTag
+	}
+	r.Headers = append(r.Headers,
+		wire.Header{Name: "From", Value: from},
+		wire.Header{Name: "To", Value: to},
+		wire.Header{Name: "Call-ID", Value: callID},
+		wire.Header{Name: "CSeq", Value: fmt.Sprintf("%d %s", cseq, r.Method)},
+		wire.Header{Name: "User-Agent", Value: a.group.options.UserAgent},
+	)
+}
+
+func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
+	a.subCSeq++
+	cseq := a.subCSeq
+	request, err := a.subscribeRequest(kind, cseq)
+	if err != nil {
+		a.apply(a.sub.broken(err.Error(), now), now)
+		return
+	}
+	a.do(request, func(response *wire.Response, err error) any { return subscribeResult{cseq, response, err} })
+}
+
+func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, error) {
+	r := &wire.Request{Method: "SUBSCRIBE", URI: a.account.AOR}
+	if a.sub.target != "" {
+		r.URI = a.sub.target
+	}
+	if a.sub.confirmed() {
+		a.addRoutes(r, a.sub.routes)
+	} else {
+		// RFC 3608 6.1: after the outbound proxy's own Route.
+		a.addRoutes(r, append(a.proxyRoute(), a.service...))
+	}
+	a.addCommon(r, a.sub.callID, a.sub.fromTag, a.sub.remoteTag, cseq)
+	expires := a.sub.expires
+	if kind == subClose {
+		expires = 0
+	}
+	params := ""
+	if a.outbound {
+		params = ";ob" // RFC 5626 4.3: requests in this dialog come over this flow
+	}
+	r.Headers = append(r.Headers,
+		// Our address, not our GRUU: the NOTIFY that tells of our removal could not
+		// find its way by a GRUU that our binding carries.
+		wire.Header{Name: "Contact", Value: "<" + a.contactURI(params) + ">"},
+		wire.Header{Name: "Event", Value: "reg"},
+		wire.Header{Name: "Accept", Value: "application/reginfo+xml"},
+		wire.Header{Name: "Allow-Events", Value: "reg"},
+		wire.Header{Name: "Expires", Value: strconv.FormatUint(uint64(expires), 10)},
+		wire.Header{Name: "Supported", Value: "gruu, outbound"},
+	)
+	return r, a.creds.Sign(r)
+}
+
+// incoming answers a request that reached us.
+func (a *Agent) incoming(in *wire.Incoming, now time.Time) {
+	if in.Method == "NOTIFY" {
+		a.notify(in, now)
+		return
+	}
+	status, reason := 405, "Method Not Allowed"
+	headers := wire.Headers{{Name: "Allow", Value: allow}}
+	switch in.Method {
+	case "OPTIONS":
+		status, reason = 200, "OK"
+		headers = append(headers,
+			wire.Header{Name: "Accept", Value: "application/reginfo+xml"},
+			wire.Header{Name: "Supported", Value: supported})
+	case "MESSAGE":
+		status, reason = 200, "OK" // RFC 3680 3.3: welcome notices are one use of the package
+	case "INVITE":
+		status, reason = 486, "Busy Here"
+	}
+	in.Respond(wire.Answer{Status: status, Reason: reason, Headers: headers})
+	d := RequestDetail{Method: in.Method, From: in.Headers.Get("From"), Target: in.URI, Status: status}
+	if from, err := wire.ParseNameAddr(d.From); err == nil {
+		d.From = from.URI
+	}
+	if in.Method == "MESSAGE" {
+		d.ContentType, d.Body = in.Headers.Get("Content-Type"), string(in.Body)
+	}
+	a.tell(in.At, fmt.Sprintf("%s from %s, answered %d", d.Method, d.From, status), d)
+}

@@ -1,0 +1,123 @@
+package ua
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"time"
+
+	"regwatch/internal/wire"
+)
+
+// takeSnapshot makes the state as others see it.
+func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
+	s := &Snapshot{
+		Account: a.account.Name,
+		AOR:     a.account.AOR,
+		At:      now,
+		Registration: Registration{
+			State: a.reg.state, Since: a.reg.since, Contact: a.id.contact, Instance: a.id.instance, RegID: a.account.RegID,
+			CallID: a.id.callID, CSeq: a.regCSeq, Status: a.reg.status, Reason: a.reg.reason, Granted: a.reg.granted,
+			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Slow: a.slow(a.reg.slow), RoundTrip: a.roundTrip,
+		},
+		Subscription: Subscription{
+			State: a.sub.state, Since: a.sub.since, Status: a.sub.status, Reason: a.sub.reason, Granted: a.sub.granted,
+			ExpiresAt: a.sub.expiresAt, RetryAt: a.sub.retryAt, Slow: a.slow(a.sub.slow),
+		},
+		Flow:     Flow{Cause: a.flowCause},
+		GRUUs:    a.ledger.list(a.reg.registered()),
+		Prompts:  a.reaction.prompts,
+		Document: a.document,
+		Notices:  slices.Clone(a.notices),
+	}
+	if a.seenAs.IsValid() {
+		s.Registration.SeenAs = a.seenAs.String()
+	}
+	if a.flow != nil {
+		s.Flow = Flow{Up: true, Transport: a.flow.Transport(), Local: a.flow.Local().String(), Remote: a.flow.Remote().String()}
+		s.Registration.NAT = a.seenAs.IsValid() && a.seenAs != a.flow.Local()
+	}
+	for _, row := range a.table.Rows() {
+		m := a.matches.of(&row, a.id, a.ledger.has)
+		s.Bindings = append(s.Bindings, Binding{
+			Row: row, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by, Origin: a.origins[rowKey{row.AOR, row.Contact.ID}],
+		})
+	}
+	s.Bindings = append(s.Bindings, a.gone...)
+	return s
+}
+
+// slow adds what the transport did meanwhile: over UDP a request is sent again
+// after 0.5, 1.5 and 3.5 s (RFC 3261 17.1.2.2).
+func (a *Agent) slow(text string) string {
+	if text != "" && a.flow != nil && a.flow.Transport() == wire.UDP {
+		return "sent 4 times, " + text
+	}
+	return text
+}
+
+func (a *Agent) tellRegistration(now time.Time) {
+	d := RegistrationDetail{
+		State: a.reg.state, AOR: a.account.AOR, RegID: a.account.RegID, Contact: a.id.contact,
+		Status: a.reg.status, Reason: a.reg.reason, CallID: a.id.callID, CSeq: a.regCSeq,
+	}
+	if slow := a.slow(a.reg.slow); slow != "" {
+		d.Reason = slow
+	}
+	if a.flow != nil {
+		d.Transport = a.flow.Transport()
+	}
+	if a.seenAs.IsValid() {
+		d.SeenAs = a.seenAs.String()
+	}
+	summary := string(d.State)
+	switch {
+	case d.State == Registered:
+		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
+		summary = fmt.Sprintf("registered for %s, answered in %s", a.reg.granted, a.roundTrip.Round(time.Millisecond))
+		if a.reg.held {
+			summary = fmt.Sprintf("registered for %s more", a.reg.granted.Round(time.Second))
+		}
+	case d.Reason != "":
+		summary += ": " + d.Reason
+	}
+	if !a.reg.retryAt.IsZero() {
+		d.RetryIn = Seconds(a.reg.retryAt.Sub(now))
+		summary += fmt.Sprintf(", next try in %s", a.reg.retryAt.Sub(now).Round(time.Second))
+	}
+	a.tell(now, summary, d)
+}
+
+func (a *Agent) tellSubscription(now time.Time) {
+	d := SubscriptionDetail{State: a.sub.state, AOR: a.account.AOR, Status: a.sub.status, Reason: a.sub.reason}
+	if slow := a.slow(a.sub.slow); slow != "" {
+		d.Reason = slow
+	}
+	summary := "subscription " + string(d.State)
+	switch d.State {
+	case NotifyWait:
+		summary = "subscribing to our own registration"
+	case Active:
+		d.Expires = Seconds(a.sub.expiresAt.Sub(now))
+		summary = fmt.Sprintf("watching our own registration for %s", a.sub.granted)
+	case Unsupported:
+		summary = "the registrar has no reg event for us"
+	}
+	if d.Reason != "" {
+		summary += ": " + d.Reason
+	}
+	if !a.sub.retryAt.IsZero() && a.sub.wanted {
+		d.RetryIn = Seconds(a.sub.retryAt.Sub(now))
+		summary += fmt.Sprintf(", next try in %s", a.sub.retryAt.Sub(now).Round(time.Second))
+	}
+	a.tell(now, summary, d)
+}
+
+// newUUID makes a random UUID (RFC 4122 4.4).
+func newUUID() string {
+	var raw [16]byte
+	rand.Read(raw[:]) // never fails (crypto/rand)
+	raw[6] = raw[6]&0x0f | 0x40
+	raw[8] = raw[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:])
+}

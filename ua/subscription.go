@@ -1,0 +1,424 @@
+package ua
+
+import (
+	"fmt"
+	"time"
+
+	"regwatch/internal/wire"
+)
+
+// subKind is what a SUBSCRIBE is for.
+type subKind string
+
+const (
+	subOpen  subKind = "subscribe"
+	subRenew subKind = "refresh"
+	subClose subKind = "unsubscribe"
+)
+
+// Not sooner than this after the last attempt do we subscribe anew because the
+// notifier ended a subscription and asked for that.
+const resubscribePause = 30 * time.Second
+
+// subscription is the state machine of the subscriber (RFC 6665 4.1) and its
+// dialog. It is given inputs and the time, and gives back what is to be done.
+type subscription struct {
+	state  SubscriptionState
+	since  time.Time
+	status int
+	reason string
+
+	expires uint32 // asked for; raised by 423
+	wanted  bool   // the user, or the account, wants to be subscribed
+
+	// The dialog (RFC 3261 12). Its remote half is set by the first NOTIFY, not
+	// by the 2xx: a forked SUBSCRIBE has only one 2xx (RFC 6665 4.4.1).
+	callID     string
+	fromTag    string
+	remoteTag  string
+	remoteCSeq uint32
+	target     string
+	routes     []string
+
+	inFlight  subKind // "" none
+	sentAt    time.Time
+	challenge bool    // credentials for the challenge before were sent in this exchange
+	tries     int     // requests sent in this exchange
+	again     subKind // wanted once the one under way is over
+	slow      string
+
+	granted   time.Duration
+	expiresAt time.Time
+	refreshAt time.Time
+	notifyBy  time.Time // Timer N runs out; zero: not running
+	retryAt   time.Time
+	openedAt  time.Time // of the last subOpen
+	failures  int
+}
+
+// What the subscription asks of its agent.
+type (
+	sendSubscribe    struct{ kind subKind }
+	tellSubscription struct{}
+	// newDialog: a fresh Call-ID and tag are in place; tables start anew.
+	newDialog struct{ before string }
+	// noNotify: a 2xx came and no NOTIFY after it.
+	noNotify struct{}
+	// subEnded: our own unsubscribing is done.
+	subEnded struct{}
+)
+
+// subscribeAnswer is what a final answer to a SUBSCRIBE says to the machine.
+type subscribeAnswer struct {
+	status     int
+	reason     string
+	expires    uint32
+	hasExpires bool
+	minExpires uint32
+	retryAfter uint32
+	hasRetry   bool
+	retryAuth  bool
+	authFault  string
+}
+
+func (s *subscription) enter(state SubscriptionState, reason string, now time.Time) {
+	if s.state != state {
+		s.since = now
+	}
+	s.state, s.reason = state, reason
+}
+
+// live reports whether there is a dialog that a NOTIFY may belong to.
+func (s *subscription) live() bool { return s.callID != "" }
+
+// confirmed reports whether a NOTIFY has made the dialog whole.
+func (s *subscription) confirmed() bool { return s.remoteTag != "" }
+
+// want subscribes, or refreshes the subscription that is there.
+func (s *subscription) want(now time.Time) []effect {
+	s.wanted = true
+	if s.inFlight != "" {
+		if s.inFlight == subClose {
+			s.again = subOpen
+		}
+		return nil
+	}
+	if s.live() && s.confirmed() {
+		return s.begin(subRenew, now)
+	}
+	return s.open(now)
+}
+
+// open subscribes in a new dialog.
+func (s *subscription) open(now time.Time) []effect {
+	before := s.callID
+	s.callID, s.fromTag = randomHex(12), randomHex(6)
+	s.remoteTag, s.remoteCSeq, s.target, s.routes = "", 0, "", nil
+	s.granted, s.expiresAt, s.refreshAt, s.retryAt = 0, time.Time{}, time.Time{}, time.Time{}
+	s.openedAt = now
+	s.enter(NotifyWait, "", now)
+	return append([]effect{newDialog{before}, tellSubscription{}}, s.begin(subOpen, now)...)
+}
+
+func (s *subscription) begin(kind subKind, now time.Time) []effect {
+	s.inFlight, s.sentAt, s.challenge, s.tries, s.slow = kind, now, false, 1, ""
+	if kind != subClose {
+		s.notifyBy = now.Add(transactionTime) // Timer N (RFC 6665 4.1.2.4)
+	}
+	s.refreshAt = time.Time{}
+	return []effect{sendSubscribe{kind}}
+}
+
+// unsubscribe ends the subscription, and stays without.
+func (s *subscription) unsubscribe(now time.Time) []effect {
+	s.wanted, s.retryAt = false, time.Time{}
+	switch {
+	case s.inFlight == subClose:
+		return nil
+	case s.inFlight != "":
+		s.again = subClose
+		return nil
+	case s.live() && s.confirmed():
+		return s.begin(subClose, now)
+	}
+	effects := s.over("unsubscribed", now)
+	return append(effects, tellSubscription{}, subEnded{})
+}
+
+// over forgets the dialog.
+func (s *subscription) over(reason string, now time.Time) []effect {
+	before := s.callID
+	s.callID, s.fromTag, s.remoteTag = "", "", ""
+	s.granted, s.expiresAt, s.refreshAt, s.notifyBy = 0, time.Time{}, time.Time{}, time.Time{}
+	s.enter(Terminated, reason, now)
+	if before == "" {
+		return nil
+	}
+	return []effect{newDialog{before}}
+}
+
+func (s *subscription) finish(now time.Time, effects ...effect) []effect {
+	s.inFlight, s.slow = "", ""
+	next := s.again
+	s.again = ""
+	switch next {
+	case subClose:
+		effects = append(effects, s.unsubscribe(now)...)
+	case subOpen:
+		effects = append(effects, s.want(now)...)
+	}
+	return effects
+}
+
+// answered takes the final answer to the SUBSCRIBE under way.
+func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
+	s.status = a.status
+	kind := s.inFlight
+	switch {
+	case (a.status == 401 || a.status == 407) && a.retryAuth:
+		s.challenge = true
+		return s.onceMore(now)
+	case a.status == 423 && a.minExpires > s.expires && kind != subClose:
+		s.expires = a.minExpires
+		return s.onceMore(now)
+	case kind == subClose:
+		// The last NOTIFY may be late or never come; the dialog is not kept for it.
+		effects := s.over("unsubscribed", now)
+		return s.finish(now, append(effects, tellSubscription{}, subEnded{})...)
+	case a.status < 300:
+		s.failures = 0
+		if a.hasExpires {
+			s.grant(seconds(a.expires), now)
+		} else if s.expiresAt.IsZero() {
+			s.grant(seconds(s.expires), now)
+		}
+		if s.state == NotifyWait && !s.confirmed() {
+			return s.finish(now)
+		}
+		return s.finish(now, tellSubscription{})
+	}
+	s.notifyBy = time.Time{} // a non-2xx stops Timer N (RFC 6665 4.1.2.1)
+	reason := fmt.Sprintf("%d %s", a.status, a.reason)
+	if a.authFault != "" {
+		reason += ": " + a.authFault
+	}
+	if kind == subRenew && !endsDialog(a.status) {
+		// RFC 6665 4.1.2.2: any other failure leaves the subscription as it is
+		// until it runs out; another refresh is tried half-way there.
+		s.refreshAt = now.Add(max(s.expiresAt.Sub(now)/2, time.Second))
+		s.reason = "refresh: " + reason
+		return s.finish(now, tellSubscription{})
+	}
+	effects := s.over(reason, now)
+	switch a.status {
+	case 403, 404, 405, 489, 501:
+		// This registrar does not do that for us. It is asked again at the next
+		// registration, or when the user says so.
+		if kind == subOpen {
+			s.enter(Unsupported, reason, now)
+			break
+		}
+		fallthrough
+	default:
+		switch {
+		case a.status == 401 || a.status == 407: // the same secret gets the same answer
+		case kind == subRenew:
+			s.anew(now)
+		default:
+			s.retry(a.retryAfter, a.hasRetry, now)
+		}
+	}
+	return s.finish(now, append(effects, tellSubscription{})...)
+}
+
+// onceMore sends the SUBSCRIBE under way again, with another CSeq.
+func (s *subscription) onceMore(now time.Time) []effect {
+	s.sentAt = now
+	s.tries++
+	return []effect{sendSubscribe{s.inFlight}}
+}
+
+// endsDialog: these answers to a refresh end the subscription (RFC 6665 4.1.2.2,
+// RFC 5057 5.1).
+func endsDialog(status int) bool {
+	switch status {
+	case 404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604:
+		return true
+	}
+	return false
+}
+
+func (s *subscription) grant(d time.Duration, now time.Time) {
+	s.granted, s.expiresAt, s.refreshAt = d, now.Add(d), now.Add(refreshAfter(d))
+}
+
+// anew subscribes at once in a new dialog, but never in a circle.
+func (s *subscription) anew(now time.Time) {
+	s.retryAt = now
+	if soonest := s.openedAt.Add(resubscribePause); now.Before(soonest) {
+		s.retryAt = soonest
+	}
+}
+
+func (s *subscription) retry(after uint32, named bool, now time.Time) {
+	if !s.wanted {
+		return
+	}
+	wait := backoff(s.failures)
+	if named {
+		wait = seconds(after)
+	}
+	s.failures++
+	s.retryAt = now.Add(wait)
+}
+
+// broken: no final answer came, or the request could not be sent.
+func (s *subscription) broken(reason string, now time.Time) []effect {
+	s.status = 0
+	switch s.inFlight {
+	case subClose:
+		effects := s.over("unsubscribed, not confirmed: "+reason, now)
+		return s.finish(now, append(effects, tellSubscription{}, subEnded{})...)
+	case subRenew:
+		if s.notifyBy.IsZero() { // a NOTIFY came all the same
+			s.refreshAt = now.Add(max(s.expiresAt.Sub(now)/2, time.Second))
+			return s.finish(now)
+		}
+	case subOpen:
+		if s.confirmed() { // the NOTIFY overtook a 2xx that never came
+			return s.finish(now)
+		}
+	}
+	effects := s.over(reason, now)
+	s.retry(0, false, now)
+	return append([]effect{needFlow{}}, s.finish(now, append(effects, tellSubscription{})...)...)
+}
+
+// belongs reports whether a NOTIFY is for this dialog (RFC 6665 4.4.1, RFC 3261
+// 12.2.2): our Call-ID and tag, and the notifier's tag once the first has set it.
+func (s *subscription) belongs(n wire.Notify) bool {
+	return s.live() && n.CallID == s.callID && n.ToTag == s.fromTag && (s.remoteTag == "" || n.FromTag == s.remoteTag)
+}
+
+// verdict judges a NOTIFY by its headers and the dialog alone: the answer to
+// send, and whether it is news that the state has to take.
+func (s *subscription) verdict(n wire.Notify) (status int, reason string, news bool) {
+	switch {
+	case !s.belongs(n):
+		return 481, "Subscription Does Not Exist", false
+	case n.Event != "reg":
+		return 489, "Bad Event", false
+	case n.EventID != "":
+		return 481, "Subscription Does Not Exist", false // we never ask with an id
+	case !n.State.Present:
+		return 400, "Missing Subscription-State", false
+	case s.confirmed() && n.CSeq < s.remoteCSeq:
+		return 500, "CSeq Out Of Order", false // RFC 3261 12.2.2
+	case s.confirmed() && n.CSeq == s.remoteCSeq:
+		return 200, "OK", false // a retransmission that took another way
+	case n.ContentType != "" && n.ContentType != "application/reginfo+xml" && n.ContentType != "multipart/mixed":
+		return 415, "Unsupported Media Type", false
+	}
+	return 200, "OK", true
+}
+
+// notified takes a NOTIFY that verdict called news.
+func (s *subscription) notified(n wire.Notify, now time.Time) []effect {
+	if !s.confirmed() {
+		s.remoteTag, s.routes = n.FromTag, n.RouteSet
+	}
+	s.remoteCSeq = n.CSeq
+	if n.Target != "" {
+		s.target = n.Target // target refresh (RFC 6665 4.4.1)
+	}
+	s.notifyBy, s.slow = time.Time{}, ""
+	if n.State.State == "terminated" {
+		return s.terminated(n.State, now)
+	}
+	before := s.state
+	state := Active
+	if n.State.State == "pending" {
+		state = Pending
+	}
+	// RFC 6665 4.1.2.1: the NOTIFY's expires rules over the 2xx's.
+	if n.State.HasExpires {
+		s.grant(seconds(n.State.Expires), now)
+	} else if s.expiresAt.IsZero() {
+		s.grant(seconds(s.expires), now)
+	}
+	s.failures = 0
+	s.enter(state, n.State.Reason, now)
+	if before != state {
+		return []effect{tellSubscription{}}
+	}
+	return nil
+}
+
+// terminated does what the notifier's reason asks for (RFC 6665 4.1.3).
+func (s *subscription) terminated(t wire.SubscriptionState, now time.Time) []effect {
+	reason := "ended by the notifier"
+	if t.Reason != "" {
+		reason += ": " + t.Reason
+	}
+	if s.inFlight == subClose || !s.wanted {
+		return nil // it is what we asked for, whatever reason it gives; the answer ends it
+	}
+	effects := s.over(reason, now)
+	switch t.Reason {
+	case "deactivated", "timeout":
+		s.anew(now)
+	case "rejected", "noresource", "invariant":
+		// Not until the user asks, or a new registration succeeds.
+	default: // probation, giveup, none, or a word we do not know
+		s.retry(t.RetryAfter, t.HasRetry, now)
+	}
+	return append(effects, tellSubscription{})
+}
+
+// tick does what is due.
+func (s *subscription) tick(now time.Time) []effect {
+	var effects []effect
+	if s.inFlight != "" && s.slow == "" && !now.Before(s.sentAt.Add(slowAfter)) {
+		s.slow = fmt.Sprintf("no answer for %d s", int(slowAfter.Seconds()))
+		effects = append(effects, tellSubscription{})
+	}
+	if due(s.notifyBy, now) && s.inFlight != subClose {
+		answered := s.inFlight == ""
+		s.notifyBy = time.Time{}
+		if answered {
+			effects = append(effects, noNotify{})
+			effects = append(effects, s.over("no NOTIFY within 32 s", now)...)
+			s.retry(0, false, now)
+			effects = append(effects, tellSubscription{})
+		} else {
+			s.notifyBy = now.Add(time.Second) // the transaction is about to time out
+		}
+	}
+	if s.inFlight == "" && due(s.expiresAt, now) {
+		effects = append(effects, s.over("ran out", now)...)
+		s.retryAt = now
+		effects = append(effects, tellSubscription{})
+	}
+	if s.inFlight == "" && due(s.refreshAt, now) && s.wanted {
+		effects = append(effects, s.begin(subRenew, now)...)
+	}
+	if s.inFlight == "" && due(s.retryAt, now) && s.wanted {
+		effects = append(effects, s.open(now)...)
+	}
+	return effects
+}
+
+// next is when tick has something to do; zero: never.
+func (s *subscription) next() time.Time {
+	at := s.notifyBy
+	if s.inFlight != "" {
+		if s.slow == "" {
+			at = earliest(at, s.sentAt.Add(slowAfter))
+		}
+		return at
+	}
+	if s.wanted {
+		at = earliest(earliest(at, s.refreshAt), s.retryAt)
+	}
+	return earliest(at, s.expiresAt)
+}

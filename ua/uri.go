@@ -1,0 +1,35 @@
+package ua
+
+import (
+	"errors"
+	"net/netip"
+
+	"regwatch/internal/wire"
+)
+
+// parseAOR reads an address-of-record: user and host.
+func parseAOR(s string) (wire.URI, error) {
+	u, err := wire.ParseURI(s)
+	if err == nil && u.User == "" {
+		err = errors.New("has no user")
+	}
+	return u, err
+}
+
+// parseHop reads the URI of a registrar or proxy.
+func parseHop(s string) (wire.URI, error) { return wire.ParseURI(s) }
+
+// parseLocal reads "", an address, or address:port.
+func parseLocal(s string) (netip.AddrPort, error) {
+	if s == "" {
+		return netip.AddrPort{}, nil
+	}
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(addr, 0), nil
+	}
+	both, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return both, errors.New("is no address")
+	}
+	return both, nil
+}

@@ -1,0 +1,331 @@
+package ua
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"slices"
+	"strings"
+	"time"
+
+	"regwatch/internal/wire"
+	"regwatch/reginfo"
+	"regwatch/reginfo/finding"
+)
+
+// A removed contact is shown for this long.
+const goneShown = 30 * time.Second
+
+// Full state is asked for again at most this often.
+const fullPause = 10 * time.Second
+
+func (a *Agent) newDialog(d newDialog) {
+	a.subCSeq = 0
+	a.table.Renew()
+	if a.box == nil {
+		return
+	}
+	if d.before != "" {
+		a.box.Forget(d.before)
+	}
+	if a.sub.live() {
+		a.box.Expect(a.sub.callID)
+	}
+}
+
+// notify answers a NOTIFY by its headers and the dialog, at once, and then
+// takes what it says.
+func (a *Agent) notify(in *wire.Incoming, now time.Time) {
+	n, err := wire.ParseNotify(in)
+	if err != nil {
+		in.Respond(wire.Answer{Status: 400, Reason: "Bad Request"})
+		return
+	}
+	status, reason, news := a.sub.verdict(n)
+	answer := wire.Answer{Status: status, Reason: reason}
+	switch status {
+	case 489:
+		answer.Headers = wire.Headers{{Name: "Allow-Events", Value: "reg"}}
+	case 415:
+		answer.Headers = wire.Headers{{Name: "Accept", Value: "application/reginfo+xml"}}
+	case 400:
+		a.finding(now, finding.Finding{Code: finding.SubscriptionStateMissing})
+	}
+	in.Respond(answer)
+	if !news {
+		return
+	}
+	before := a.sub.state
+	effects := a.sub.notified(n, now)
+	if before != Active && a.sub.state == Active {
+		a.apply(effects, now)
+		effects = nil
+	}
+	if len(n.Body) > 0 {
+		a.takeDocument(n)
+	}
+	a.apply(effects, now)
+}
+
+func (a *Agent) takeDocument(n wire.Notify) {
+	body := n.Body
+	if n.ContentType == "multipart/mixed" {
+		body = reginfoPart(n)
+	}
+	document, err := reginfo.Decode(body)
+	if err != nil {
+		a.finding(n.At, finding.Finding{Code: finding.MalformedXML, Detail: err.Error()})
+		a.tell(n.At, "document discarded: "+err.Error(), DocumentDetail{CSeq: n.CSeq, Verdict: reginfo.Discarded, Reason: err.Error()})
+		return
+	}
+	outcome := a.table.Apply(document, n.CSeq, n.At)
+	detail := DocumentDetail{
+		Version: document.Version, State: document.State, CSeq: n.CSeq,
+		Registrations: len(document.Registrations), Verdict: outcome.Verdict, Reason: outcome.Reason,
+	}
+	for _, r := range document.Registrations {
+		detail.Contacts += len(r.Contacts)
+	}
+	a.tell(n.At, documentSummary(detail), detail)
+	for _, f := range slices.Concat(document.Findings, outcome.Findings) {
+		a.finding(n.At, f)
+	}
+	if outcome.NeedFull && n.At.Sub(a.askedAll) >= fullPause {
+		a.askedAll = n.At
+		a.apply(a.sub.want(n.At), n.At)
+	}
+	if outcome.Verdict == reginfo.Discarded {
+		return
+	}
+	a.document = Document{At: n.At, Version: document.Version, State: document.State, Raw: body}
+	for _, r := range outcome.Registrations {
+		if r.After != "" {
+			a.tell(n.At, fmt.Sprintf("registration of %s is %s", r.AOR, r.After), RegistrationStateDetail{r.AOR, r.ID, r.After})
+		}
+	}
+	// One document may tell of us under several identities: each is judged by
+	// what we knew before it.
+	known := a.evidence(n.At)
+	for _, change := range outcome.Changes {
+		a.changed(change, known)
+	}
+	a.countOwn(n.At)
+}
+
+// reginfoPart finds the reginfo document of a multipart body (RFC 2046 5.1);
+// nil where there is none.
+func reginfoPart(n wire.Notify) []byte {
+	_, params, err := mime.ParseMediaType(n.Headers.Get("Content-Type"))
+	if err != nil {
+		return nil
+	}
+	parts := multipart.NewReader(bytes.NewReader(n.Body), params["boundary"])
+	for range 16 {
+		part, err := parts.NextPart()
+		if err != nil {
+			return nil
+		}
+		if kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type")); strings.EqualFold(kind, "application/reginfo+xml") {
+			body, err := io.ReadAll(part)
+			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil
+			}
+			return body
+		}
+	}
+	return nil
+}
+
+func documentSummary(d DocumentDetail) string {
+	summary := fmt.Sprintf("%s document", d.State)
+	if d.Version.Present {
+		summary += " version " + d.Version.String()
+	}
+	summary += fmt.Sprintf(" with %d contact(s)", d.Contacts)
+	if d.Verdict == reginfo.Discarded {
+		summary += ", discarded"
+	}
+	if d.Reason != "" {
+		summary += ": " + d.Reason
+	}
+	return summary
+}
+
+// changed judges one change and tells of it.
+func (a *Agent) changed(change reginfo.Change, known evidence) {
+	row, at := change.Row(), known.now
+	m := a.matches.of(row, a.id, a.ledger.has)
+	removal := change.Kind == reginfo.Removed || change.Kind == reginfo.Vanished
+	if m.own && removal {
+		if a.reg.inFlight == regBind {
+			// Did it overtake the answer to our REGISTER, or was it overtaken? The
+			// answer tells.
+			a.deferred = append(a.deferred, heldChange{change, at})
+			return
+		}
+		if change.Kind == reginfo.Vanished && !a.listed {
+			return // no document since our last 2xx has listed us
+		}
+	}
+	if m.own && known.nothing(change) {
+		return
+	}
+	j := known.judge(change, m)
+	a.tellContact(change, m, j, at)
+	a.showGone(change, m, j, at)
+	kick := kickOf(j.event)
+	if m.own && !j.stale && j.origin != OriginSelf && kick != "" && a.reg.registered() && !a.account.WatchOnly {
+		a.kicked(kick, change, m, j, at)
+	}
+}
+
+func (a *Agent) evidence(at time.Time) evidence {
+	return evidence{
+		now: at, callID: a.id.callID, sent: a.sent, pending: a.reg.inFlight, removed: a.removed,
+		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound,
+	}
+}
+
+// settleDeferred judges the removals that waited for the end of our REGISTER.
+func (a *Agent) settleDeferred(now time.Time) {
+	if a.reg.inFlight == regBind {
+		return
+	}
+	held := a.deferred
+	a.deferred = nil
+	for _, h := range held {
+		known := a.evidence(h.at)
+		if h.change.Kind == reginfo.Vanished && a.reg.registered() {
+			continue // the 2xx that came after it lists us
+		}
+		a.changed(h.change, known)
+	}
+}
+
+func (a *Agent) tellContact(change reginfo.Change, m match, j judgement, at time.Time) {
+	row := change.Row()
+	contact := row.Contact
+	contact.Event = j.event
+	if j.event == reginfo.Absent {
+		contact.State = reginfo.ContactTerminated
+		contact.Expires = reginfo.Number{}
+	}
+	a.origins[rowKey{row.AOR, row.Contact.ID}] = j.origin
+	d := ContactDetail{
+		AOR: row.AOR, RegistrationID: row.RegistrationID, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by,
+		Origin: j.origin, Evidence: j.evidence, Source: FromNotify, Contact: contact,
+	}
+	a.tell(at, contactSummary(d), d)
+}
+
+func contactSummary(d ContactDetail) string {
+	who := d.URI
+	switch {
+	case d.Own:
+		who = "this device"
+	case d.EarlierRun:
+		who = "an earlier run of this device"
+	}
+	summary := who + " " + string(d.Event)
+	switch d.Origin {
+	case OriginSelf:
+		summary += " by us"
+	case OriginNetwork:
+		summary += " by the network"
+	case OriginElsewhere:
+		summary += " from elsewhere"
+	case OriginOtherDevice:
+		summary += " (other device)"
+	}
+	if d.Own && d.Origin != OriginSelf && len(d.Evidence) > 0 {
+		summary += ": " + d.Evidence[0]
+	}
+	return summary
+}
+
+// showGone keeps a removed contact on show for a while.
+func (a *Agent) showGone(change reginfo.Change, m match, j judgement, at time.Time) {
+	row := *change.Row()
+	again := func(b Binding) bool {
+		return b.AOR == row.AOR && (b.Contact.ID == row.Contact.ID && b.Contact.ID != "" || reginfo.SameURI(b.Contact.URI, row.Contact.URI))
+	}
+	for i := len(a.gone) - 1; i >= 0; i-- {
+		if again(a.gone[i]) {
+			a.gone = slices.Delete(slices.Clone(a.gone), i, i+1)
+			a.goneAt = slices.Delete(a.goneAt, i, i+1)
+		}
+	}
+	if change.Kind != reginfo.Removed && change.Kind != reginfo.Vanished {
+		return
+	}
+	row.Contact.State, row.Contact.Event, row.ExpiresAt = reginfo.ContactTerminated, j.event, time.Time{}
+	a.gone = append(slices.Clone(a.gone), Binding{Row: row, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by, Origin: j.origin})
+	a.goneAt = append(a.goneAt, at.Add(goneShown))
+}
+
+// kicked: the network did something to our own contact.
+func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, at time.Time) {
+	row := change.Row()
+	left := row.ExpiresAt.Sub(at)
+	contact := row.Contact
+	contact.Event = j.event
+	if underAnotherName(j.event) {
+		a.finding(at, finding.Finding{Code: finding.KickUnderAnotherName, Detail: fmt.Sprintf("our contact was removed as %q", j.event)})
+	}
+	prompt := a.reaction.kick(kick, a.account.policy(kick), Prompt{
+		Contact: contact, AOR: row.AOR, MatchedBy: m.by, Origin: j.origin, Evidence: j.evidence,
+	}, left, at)
+	if kick.TakesOff() {
+		a.apply(a.reg.kicked(fmt.Sprintf("%s by the network", j.event), at), at)
+		a.outbound = false
+		a.tellGRUUs(at, a.ledger.voidAll("the network removed our contact"))
+	} else {
+		a.apply(a.reg.shortened(left, prompt.Decision != Reregistering, at), at)
+	}
+	a.tell(at, actionSummary(prompt, at), prompt.action(at))
+}
+
+func actionSummary(p Prompt, now time.Time) string {
+	in := p.ActAt.Sub(now).Round(100 * time.Millisecond)
+	switch p.Decision {
+	case Reregistering:
+		return fmt.Sprintf("%s: registering again in %s", p.On, in)
+	case Waiting:
+		return fmt.Sprintf("%s: registering again when the time is over, in %s", p.On, in)
+	case Stopped:
+		return fmt.Sprintf("%s: staying off until you register", p.On)
+	}
+	return fmt.Sprintf("%s: register again?", p.On)
+}
+
+// countOwn looks which contacts of ours the table holds after a document, and
+// brings the GRUUs in step (RFC 5628 6).
+func (a *Agent) countOwn(at time.Time) {
+	var own []reginfo.Contact
+	for _, row := range a.table.Rows() {
+		if a.matches.of(&row, a.id, a.ledger.has).own {
+			own = append(own, row.Contact)
+		}
+	}
+	if len(own) > 0 {
+		a.listed, a.ownSeen = true, true
+	}
+	// While a REGISTER is under way the document may be from before it.
+	if a.ownSeen && a.reg.inFlight != regBind {
+		a.tellGRUUs(at, a.ledger.notified(own))
+	}
+}
+
+func (a *Agent) noNotifyDetail() string {
+	detail := "the SUBSCRIBE was accepted"
+	if a.flow != nil {
+		detail += fmt.Sprintf("; its Contact was %s", a.flow.Local())
+	}
+	if a.seenAs.IsValid() && a.flow != nil && a.seenAs != a.flow.Local() {
+		detail += fmt.Sprintf(", seen as %s: NAT", a.seenAs)
+	}
+	return detail + ": a NAT, a firewall, or a notifier that is off"
+}
