@@ -137,7 +137,7 @@ func startAgent(g *Group, account Account) *Agent {
 	a.regCSeq = uint32(time.Now().Unix() & 0x7fffffff)
 	go func() {
 		defer close(a.done)
-		defer a.state.close()
+		defer func() { a.state.close() }()
 		defer guard.Recover(g.options.OnPanic)
 		a.run()
 	}()

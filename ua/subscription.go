@@ -109,6 +109,17 @@ func (s *subscription) want(now time.Time) []effect {
 	return s.open(now)
 }
 
+// needFull refreshes for the full document that a refresh brings. Where one is
+// under way it comes anyway; the SUBSCRIBE that made the dialog may still be
+// unanswered though its NOTIFYs are here.
+func (s *subscription) needFull(now time.Time) []effect {
+	if s.inFlight == subOpen {
+		s.again = subOpen
+		return nil
+	}
+	return s.want(now)
+}
+
 // open subscribes in a new dialog.
 func (s *subscription) open(now time.Time) []effect {
 	before := s.callID

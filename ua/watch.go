@@ -95,7 +95,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	}
 	if outcome.NeedFull && n.At.Sub(a.askedAll) >= fullPause {
 		a.askedAll = n.At
-		a.apply(a.sub.want(n.At), n.At)
+		a.apply(a.sub.needFull(n.At), n.At)
 	}
 	if outcome.Verdict == reginfo.Discarded {
 		return
