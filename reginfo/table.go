@@ -36,7 +36,8 @@ type Row struct {
 	RegistrationID    string
 	RegistrationState RegState
 	// Contact is as the last document that listed it said, save that State is
-	// always one of the two words. Of a contact that vanished without a word
+	// always one of the two words, and that URI, Call-ID and instance are kept
+	// where the document names the contact by its id alone. Of a contact that vanished without a word
 	// it is what was known before, with Event Absent.
 	Contact Contact
 	// At is when the document that the row comes from was received.

@@ -53,6 +53,8 @@ func kin(r, c *Contact, full bool) int {
 		score = kinCall
 	case id && c.URI == "" && c.CallID == "" && c.Instance == "":
 		score = kinID
+	case r.URI == "" && c.URI == "" && r.CallID == c.CallID && r.Instance == c.Instance && (id || r.ID == "" || c.ID == ""):
+		score = kinID // neither says who it is, and they do so alike
 	default:
 		return kinNone
 	}

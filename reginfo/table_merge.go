@@ -1,6 +1,7 @@
 package reginfo
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -231,6 +232,12 @@ func (m *merge) arrive(g *group, items []item, match *matcher, stay []*Row, plac
 			}
 			back[gone-1-(it.row-match.active)] = true // match has them in reverse
 		}
+		if before != nil && row.Contact.URI == "" {
+			was := &before.Contact
+			row.Contact.URI = was.URI
+			row.Contact.CallID = cmp.Or(row.Contact.CallID, was.CallID)
+			row.Contact.Instance = cmp.Or(row.Contact.Instance, was.Instance)
+		}
 		change := m.compare(before, wasActive, row)
 		change.Registration = it.reg.State
 		switch {
@@ -286,6 +293,10 @@ func (m *merge) registration(l *listing) RegistrationRow {
 	}
 	if before.ID != "" && now.ID != "" && before.ID != now.ID {
 		m.found(finding.RegistrationIDChanged, "%s had id %q, now %q", clip(now.AOR), clip(before.ID), clip(now.ID))
+	}
+	if !m.full && now.State.Empty() && before.State == RegActive && before.ID != "" && now.ID != "" && before.ID != now.ID {
+		// Left from an earlier registration; that which we know goes on.
+		return g.reg
 	}
 	if before.State != now.State {
 		m.out.Registrations = append(m.out.Registrations, RegistrationChange{

@@ -3,6 +3,7 @@ package registrar
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // TestOddities sends what no device should; each is answered, and the registrar
@@ -106,12 +107,13 @@ func TestOwnGRUUAsContact(t *testing.T) {
 	})
 }
 
-// TestOneFullMailbox: what cannot be taken in is refused, not left waiting.
-func TestOneFullMailbox(t *testing.T) {
+// TestFullMailbox: what cannot be taken in is refused, not left waiting.
+func TestFullMailbox(t *testing.T) {
 	inLab(t, Options{}, func(l *lab) {
 		p := l.phone("192.0.2.7")
 		hold := make(chan struct{})
 		l.post(func() { <-hold })
+		synctest.Wait()
 		for len(l.mailbox) < mailboxSize {
 			l.mailbox <- func() {}
 		}
@@ -120,6 +122,7 @@ func TestOneFullMailbox(t *testing.T) {
 			t.Error("the answer does not say where the request came from")
 		}
 		close(hold)
+		synctest.Wait()
 		p.register(200, "Contact: "+p.contact())
 	})
 }

@@ -37,7 +37,6 @@ type Agent struct {
 	sent      []sentRegister
 	answered  uint32 // CSeq of our last binding REGISTER with a 2xx
 	removed   bool   // our removal is under way or was answered last
-	bound     bool   // a 2xx has listed our contact since the last loss
 	justBound time.Time
 	lapsedAt  time.Time
 	outbound  bool // the registrar uses RFC 5626 for this binding

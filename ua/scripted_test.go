@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ type scripted struct {
 	transport string
 	addr      netip.AddrPort
 	in        chan string
+	kept      []string // read, and not asked for yet
 	send      func(string)
 
 	branch  int
@@ -121,16 +123,23 @@ func header(message, name string) string {
 	return ""
 }
 
-// next returns the next message that starts so, passing over others.
+// next returns the next message that starts so; others are kept for later.
 func (s *scripted) next(start string) string {
 	s.t.Helper()
-	limit := time.After(time.Minute)
+	for i, message := range s.kept {
+		if strings.HasPrefix(message, start) {
+			s.kept = slices.Delete(s.kept, i, i+1)
+			return message
+		}
+	}
+	limit := time.After(20 * time.Second)
 	for {
 		select {
 		case message := <-s.in:
 			if strings.HasPrefix(message, start) {
 				return message
 			}
+			s.kept = append(s.kept, message)
 		case <-limit:
 			s.t.Fatalf("no message that starts with %q", start)
 		}

@@ -74,9 +74,9 @@ func (a *Agent) tellRegistration(now time.Time) {
 	switch {
 	case d.State == Registered:
 		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
-		summary = fmt.Sprintf("registered for %s, answered in %s", a.reg.granted, a.roundTrip.Round(time.Millisecond))
+		summary = fmt.Sprintf("registered for %d s, answered in %s", int(a.reg.granted.Seconds()), shortly(a.roundTrip))
 		if a.reg.held {
-			summary = fmt.Sprintf("registered for %s more", a.reg.granted.Round(time.Second))
+			summary = fmt.Sprintf("registered for %d s more", int(a.reg.granted.Seconds()))
 		}
 	case d.Reason != "":
 		summary += ": " + d.Reason
@@ -99,7 +99,7 @@ func (a *Agent) tellSubscription(now time.Time) {
 		summary = "subscribing to our own registration"
 	case Active:
 		d.Expires = Seconds(a.sub.expiresAt.Sub(now))
-		summary = fmt.Sprintf("watching our own registration for %s", a.sub.granted)
+		summary = fmt.Sprintf("watching our own registration for %d s", int(a.sub.granted.Seconds()))
 	case Unsupported:
 		summary = "the registrar has no reg event for us"
 	}
@@ -111,6 +111,14 @@ func (a *Agent) tellSubscription(now time.Time) {
 		summary += fmt.Sprintf(", next try in %s", a.sub.retryAt.Sub(now).Round(time.Second))
 	}
 	a.tell(now, summary, d)
+}
+
+// shortly writes a round-trip time with no more digits than it deserves.
+func shortly(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
 // newUUID makes a random UUID (RFC 4122 4.4).

@@ -54,34 +54,34 @@ func (s *stream) fail(err error) {
 
 // take gives what is readable now, or how long until something is (0: until
 // something changes).
-func (s *stream) take(buffer []byte) (n int, err error, wait time.Duration) {
+func (s *stream) take(buffer []byte) (n int, wait time.Duration, err error) {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
 	switch {
 	case s.closed:
-		return 0, net.ErrClosed, 0
+		return 0, 0, net.ErrClosed
 	case s.err != nil:
-		return 0, s.err, 0
+		return 0, 0, s.err
 	case s.net.parted(s.local.Addr(), s.remote.Addr()):
-		return 0, nil, 0
+		return 0, 0, nil
 	case len(s.queue) == 0 && s.ended:
-		return 0, io.EOF, 0
+		return 0, 0, io.EOF
 	case len(s.queue) == 0:
-		return 0, nil, 0
+		return 0, 0, nil
 	}
 	if wait = time.Until(s.queue[0].at); wait > 0 {
-		return 0, nil, wait
+		return 0, wait, nil
 	}
 	n = copy(buffer, s.queue[0].data)
 	if s.queue[0].data = s.queue[0].data[n:]; len(s.queue[0].data) == 0 {
 		s.queue = s.queue[1:]
 	}
-	return n, nil, 0
+	return n, 0, nil
 }
 
 func (s *stream) Read(buffer []byte) (int, error) {
 	for {
-		n, err, wait := s.take(buffer)
+		n, wait, err := s.take(buffer)
 		if n > 0 || err != nil {
 			return n, err
 		}

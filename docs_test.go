@@ -1,0 +1,67 @@
+package regwatch
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"regwatch/reginfo/finding"
+	"regwatch/ua"
+)
+
+var update = flag.Bool("update", false, "write docs/findings.md anew from the table of codes")
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The screen that the README shows is the one that the screen's own test draws.
+func TestReadmeShowsRealScreen(t *testing.T) {
+	frame := strings.TrimRight(read(t, "tui/testdata/panel-80x24.golden"), "\n")
+	if !strings.Contains(read(t, "README.md"), "```\n"+frame+"\n```") {
+		t.Errorf("README.md does not show tui/testdata/panel-80x24.golden as it is now:\n%s", frame)
+	}
+}
+
+// The README explains every word that a registrar can say, with the policy that
+// it meets.
+func TestReadmeExplainsWords(t *testing.T) {
+	readme := read(t, "README.md")
+	for _, m := range ua.Meanings {
+		if !strings.Contains(readme, fmt.Sprintf("| `%s` | %s |", m.Word, m.Means)) {
+			t.Errorf("README.md has no row for %q that says %q", m.Word, m.Means)
+		}
+	}
+	for _, kick := range ua.Kicks {
+		if !strings.Contains(readme, fmt.Sprintf("`%s = \"%s\"`", kick, ua.DefaultPolicies[kick])) {
+			t.Errorf("README.md does not give the default of %s, which is %s", kick, ua.DefaultPolicies[kick])
+		}
+	}
+}
+
+// docs/findings.md is made from the table of codes: go test . -update
+func TestFindingsPage(t *testing.T) {
+	var page strings.Builder
+	page.WriteString("# Findings\n\nWhat regwatch reports about a registrar, beside the events. Each has a stable code, a severity, the clause\n" +
+		"that it is measured by, and a sentence. They appear on the screen (view 7), in `watch --json` as `finding`,\n" +
+		"and in `decode`, which ends with status 7 when one of severity error is among them. Each distinct finding is\n" +
+		"told once a run.\n\n| code | severity | clause | what it says |\n| --- | --- | --- | --- |\n")
+	for _, e := range finding.Table() {
+		fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", e.Code, e.Severity, e.Clause, strings.ReplaceAll(e.Sentence, "|", "\\|"))
+	}
+	if *update {
+		if err := os.WriteFile("docs/findings.md", []byte(page.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read(t, "docs/findings.md") != page.String() {
+		t.Error("docs/findings.md is not what the table of codes says: go test . -update")
+	}
+}
