@@ -1,0 +1,641 @@
+package tui
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"regwatch/internal/trace"
+	"regwatch/ua"
+)
+
+// The smallest terminal that is drawn on.
+const (
+	leastWidth  = 40
+	leastHeight = 10
+	twoPanes    = 110 // from this width GRUUs stand beside the bindings
+	roomy       = 16  // from this height headings and detail lines are shown
+)
+
+// view is one of the numbered views.
+type view int
+
+// The views, by the number of their keys; those between are to come.
+const (
+	viewOverview view = 1
+	viewTimeline view = 2
+	viewMessages view = 3
+	viewGRUUs    view = 5
+	viewFindings view = 7
+)
+
+type numbered struct {
+	view view
+	key  key.Binding
+}
+
+// views lists the views that there are.
+func (a *app) views() []numbered {
+	return []numbered{
+		{viewOverview, a.keys.overview}, {viewTimeline, a.keys.timeline}, {viewMessages, a.keys.messages},
+		{viewGRUUs, a.keys.gruus}, {viewFindings, a.keys.findings},
+	}
+}
+
+// app is the one model of the program. All of it belongs to the program's
+// loop; nothing in it blocks or does input or output.
+type app struct {
+	o    Options
+	th   *theme
+	keys *keymap
+	// leave starts the end: it asks the agents to unregister and returns when
+	// they have, or when it is called off.
+	leave func()
+	// callOff ends a leave at once.
+	callOff context.CancelFunc
+	// errand runs f soon, in the order of calls, on another goroutine; false
+	// when too many wait.
+	errand func(f func()) bool
+	// guard wraps what runs on goroutines of the program.
+	guard func(tea.Cmd) tea.Cmd
+
+	w, h     int
+	accounts []*account
+	current  int
+	view     view
+	pager    *pager
+	messages messages
+	panel    panel
+	ignored  []openPrompt // answered by ignoring, not closed yet
+	endings  []ending
+	menu     bool
+	asking   bool
+	quitting bool
+	flash    flash
+	hinted   bool // the hint has been seen to work
+	clock    timeFormat
+	lastKey  time.Time
+	paused   bool
+	held     ua.Update // what came while paused
+	missed   uint64
+	ticking  bool
+}
+
+type (
+	tickMsg struct{} // a second has passed while something counts
+	wakeMsg struct{} // the panel takes keys now: say so
+	leftMsg struct{} // the agents have left
+	// adminMsg is the outcome of an administrator's action.
+	adminMsg struct {
+		label string
+		err   error
+	}
+)
+
+func newApp(o Options, th *theme) *app {
+	a := &app{
+		o: o, th: th, w: o.Width, h: o.Height, view: viewOverview,
+		keys:    newKeymap(len(o.Admin) > 0, len(o.Accounts) > 1),
+		leave:   func() {},
+		callOff: func() {},
+		errand:  func(f func()) bool { f(); return true },
+		guard:   func(c tea.Cmd) tea.Cmd { return c },
+	}
+	a.messages.at.follow = true
+	for _, name := range o.Accounts {
+		a.accounts = append(a.accounts, newAccount(name))
+	}
+	if len(a.accounts) == 0 {
+		a.accounts = []*account{newAccount("")}
+	}
+	return a
+}
+
+func (a *app) now() time.Time       { return a.o.Now() }
+func (a *app) zone() *time.Location { return a.o.Zone }
+func (a *app) account() *account    { return a.accounts[a.current] }
+
+// Init implements tea.Model.
+func (a *app) Init() tea.Cmd { return nil }
+
+// Update implements tea.Model.
+func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		a.w, a.h = msg.Width, msg.Height
+	case tea.KeyMsg:
+		cmd = a.pressed(msg)
+	case updateMsg:
+		cmd = a.update(ua.Update(msg))
+	case tickMsg:
+		a.ticking = false
+	case endMsg:
+		cmd = a.quit()
+	case leftMsg:
+		return a, tea.Quit
+	case adminMsg:
+		if msg.err != nil {
+			a.say(levelBad, fmt.Sprintf("%s: %v", msg.label, msg.err))
+		} else {
+			a.say(levelGood, msg.label)
+		}
+	}
+	if a.flash.text != "" && !a.now().Before(a.flash.until) {
+		a.flash = flash{}
+	}
+	if a.view == viewMessages && !a.paused {
+		a.messages.refresh(a.o.Trace)
+	}
+	return a, tea.Batch(cmd, a.tick())
+}
+
+// tick has the screen drawn once a second while something on it counts.
+func (a *app) tick() tea.Cmd {
+	if a.ticking || !a.counts() {
+		return nil
+	}
+	a.ticking = true
+	return tea.Tick(time.Second, func(time.Time) tea.Msg { return tickMsg{} })
+}
+
+// counts reports whether anything on the screen changes by time alone.
+func (a *app) counts() bool {
+	if a.flash.text != "" || len(a.panel.open) > 0 || a.o.Trace != nil && a.view == viewMessages {
+		return true
+	}
+	s := a.account().shown
+	if s == nil {
+		return false
+	}
+	for _, t := range []time.Time{s.Registration.ExpiresAt, s.Registration.RetryAt, s.Subscription.ExpiresAt, s.Subscription.RetryAt} {
+		if !t.IsZero() {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.Bindings, func(b ua.Binding) bool { return !b.ExpiresAt.IsZero() })
+}
+
+// update takes in what happened. While paused only the panel and what it needs
+// follow; the rest waits.
+func (a *app) update(u ua.Update) tea.Cmd {
+	for _, s := range u.Snapshots {
+		a.named(s.Account).live = s
+	}
+	closed, fresh := a.panel.sync(a.now(), a.accounts)
+	for _, c := range closed {
+		i := slices.IndexFunc(a.ignored, c.is)
+		if i >= 0 {
+			a.ignored = slices.Delete(a.ignored, i, i+1)
+		}
+		a.endings = append(a.endings, ending{c, i >= 0})
+	}
+	a.endings = slices.DeleteFunc(a.endings, func(e ending) bool {
+		text, lvl, known := a.outcome(&e, a.named(e.account).live)
+		if known {
+			a.say(lvl, text)
+		}
+		return known
+	})
+	if a.paused {
+		a.held = merge(a.held, u)
+		a.held.Events = kept(a.held.Events)
+	} else {
+		a.apply(u)
+	}
+	if !fresh {
+		return nil
+	}
+	return tea.Tick(panelSettle+20*time.Millisecond, func(time.Time) tea.Msg { return wakeMsg{} })
+}
+
+// apply brings an update onto the screen.
+func (a *app) apply(u ua.Update) {
+	for _, s := range u.Snapshots {
+		a.named(s.Account).show(s)
+	}
+	a.missed += u.Missed
+	if u.Missed > 0 {
+		a.say(levelBusy, fmt.Sprintf("%d events went by too fast to be shown; the journal has them", u.Missed))
+	}
+	for _, e := range u.Events {
+		if e.Account == "" {
+			for _, acc := range a.accounts {
+				acc.add(e)
+			}
+			continue
+		}
+		a.named(e.Account).add(e)
+	}
+}
+
+// named finds an account, or makes it: the engine may know more than we were
+// told.
+func (a *app) named(name string) *account {
+	for _, acc := range a.accounts {
+		if acc.name == name {
+			return acc
+		}
+	}
+	if len(a.accounts) == 1 && a.accounts[0].name == "" {
+		a.accounts[0].name = name
+		return a.accounts[0]
+	}
+	acc := newAccount(name)
+	a.accounts = append(a.accounts, acc)
+	a.keys.account.SetEnabled(true)
+	return acc
+}
+
+// pressed takes a key event apart. Terminals deliver fast typing and text
+// pasted the old way as one event of several characters: such a burst may look
+// around but send nothing. Pasted text that says so does nothing at all.
+func (a *app) pressed(msg tea.KeyMsg) tea.Cmd {
+	if msg.Paste {
+		return nil
+	}
+	if msg.Type != tea.KeyRunes || msg.Alt || len(msg.Runes) < 2 {
+		return a.press(msg.String(), false)
+	}
+	var cmds []tea.Cmd
+	for _, r := range msg.Runes {
+		cmds = append(cmds, a.press(string(r), true))
+	}
+	return tea.Batch(cmds...)
+}
+
+// press does what one key means. Whatever is on top has the first word.
+func (a *app) press(k string, burst bool) tea.Cmd {
+	last := a.lastKey
+	a.lastKey = a.now()
+	if len(a.o.Admin) == 0 {
+		a.hinted = true
+	}
+	switch {
+	case has(a.keys.quit, k):
+		return a.quit()
+	case a.quitting:
+		return nil
+	case a.asking:
+		if burst {
+			return nil
+		}
+		a.asking = false
+		if k == "y" {
+			a.do(a.account().name, ua.Command{Verb: ua.DoRemoveAll})
+		} else {
+			a.say(levelNone, "nothing removed")
+		}
+		return nil
+	case a.menu:
+		return a.menuKey(k, burst)
+	case a.panelKey(k, burst, last):
+		return a.wake()
+	}
+	if burst && sendsSIP(k) {
+		return nil
+	}
+	if a.pager != nil && a.pagerKey(k) {
+		return nil
+	}
+	return a.look(k)
+}
+
+// wake has the panel drawn again when it takes keys, after one that it did not.
+func (a *app) wake() tea.Cmd {
+	if !a.panel.unfolded() {
+		return nil
+	}
+	return tea.Tick(panelSettle+20*time.Millisecond, func(time.Time) tea.Msg { return wakeMsg{} })
+}
+
+func (a *app) pagerKey(k string) bool {
+	if has(a.keys.back, k) || has(a.keys.details, k) {
+		a.pager = nil
+		return true
+	}
+	return a.pager.at.handle(k, a.keys)
+}
+
+// look handles the keys that mean the same everywhere.
+func (a *app) look(k string) tea.Cmd {
+	name, keys := a.account().name, a.keys
+	for _, send := range []struct {
+		key  key.Binding
+		verb ua.Verb
+	}{
+		{keys.register, ua.DoRegister}, {keys.unregister, ua.DoUnregister}, {keys.query, ua.DoQuery},
+		{keys.subscribe, ua.DoSubscribe}, {keys.unsubscribe, ua.DoUnsubscribe},
+	} {
+		if has(send.key, k) {
+			a.do(name, ua.Command{Verb: send.verb})
+			return nil
+		}
+	}
+	for _, v := range a.views() {
+		if has(v.key, k) {
+			a.view, a.pager = v.view, nil
+			return nil
+		}
+	}
+	switch {
+	case has(keys.removeAll, k):
+		a.asking = true
+	case has(keys.admin, k):
+		a.menu, a.hinted = true, true
+	case has(keys.account, k):
+		a.current = (a.current + 1) % len(a.accounts)
+		a.pager = nil
+	case has(keys.pause, k):
+		a.pause()
+	case has(keys.clock, k):
+		a.clock = (a.clock + 1) % timeFormats
+		a.say(levelNone, "times: "+a.clock.String())
+	case has(keys.help, k):
+		a.pager = newPager("help", a.helpLines())
+	case has(keys.details, k):
+		a.details()
+	case has(keys.raw, k):
+		a.raw()
+	default:
+		if l := a.list(); l != nil {
+			l.handle(k, keys)
+		}
+	}
+	return nil
+}
+
+// list is the list that the arrows move in.
+func (a *app) list() *list {
+	acc := a.account()
+	switch a.view {
+	case viewTimeline:
+		return &acc.timeline
+	case viewMessages:
+		return &a.messages.at
+	case viewGRUUs:
+		return &acc.gruus
+	case viewFindings:
+		return &acc.findings
+	}
+	return &acc.bindings
+}
+
+// do hands a command to the agent of an account.
+func (a *app) do(name string, c ua.Command) {
+	if !a.errand(func() { a.o.Do(name, c) }) {
+		a.say(levelBad, fmt.Sprintf("%s: too much is waiting to be done, try again", c.Verb))
+		return
+	}
+	if c.Verb == ua.DoQuery || c.Verb == ua.DoRemoveAll {
+		a.say(levelNone, string(c.Verb)+" asked for") // nothing in the header shows these
+	}
+}
+
+func (a *app) pause() {
+	a.paused = !a.paused
+	if a.paused {
+		return
+	}
+	u := a.held
+	a.held = ua.Update{}
+	a.apply(u)
+}
+
+// menuKey runs an action of the administrator's menu.
+func (a *app) menuKey(k string, burst bool) tea.Cmd {
+	if has(a.keys.back, k) || has(a.keys.admin, k) {
+		a.closeMenu()
+		return nil
+	}
+	for _, act := range a.o.Admin {
+		if act.Key == k && !burst {
+			a.closeMenu()
+			run, label := act.Run, act.Label
+			return a.guard(func() tea.Msg { return adminMsg{label, run()} })
+		}
+	}
+	return nil
+}
+
+// closeMenu uncovers the panel: one that opened beneath is new to the eye.
+func (a *app) closeMenu() {
+	a.menu = false
+	if a.panel.unfolded() {
+		a.panel.shown = a.now()
+	}
+}
+
+// quit begins the end, and at the second time makes it happen at once.
+func (a *app) quit() tea.Cmd {
+	if a.quitting {
+		a.callOff()
+		return tea.Quit
+	}
+	a.quitting, a.asking, a.menu = true, false, false
+	if a.paused {
+		a.pause()
+	}
+	return a.guard(func() tea.Msg {
+		a.leave()
+		return leftMsg{}
+	})
+}
+
+// details opens what is known of the selected row.
+func (a *app) details() {
+	acc, s := a.account(), a.account().shown
+	switch a.view {
+	case viewOverview:
+		if s != nil && len(s.Bindings) > 0 {
+			a.pager = newPager("contact", a.bindingDetails(&s.Bindings[acc.bindings.selected]))
+		}
+	case viewTimeline:
+		if n := len(acc.events); n > 0 {
+			a.pager = newPager("event", a.eventDetails(acc.events[n-1-acc.timeline.selected]))
+		}
+	case viewMessages:
+		a.raw()
+	case viewGRUUs:
+		if s != nil && len(s.GRUUs) > 0 {
+			a.pager = newPager("GRUU", a.gruuDetails(&s.GRUUs[acc.gruus.selected]))
+		}
+	case viewFindings:
+		if len(acc.found) > 0 {
+			a.pager = newPager("finding", a.findingDetails(acc.found[acc.findings.selected]))
+		}
+	}
+}
+
+// raw opens bytes as they were on the wire: the selected message, elsewhere the
+// last document.
+func (a *app) raw() {
+	if a.view == viewMessages {
+		if m, ok := a.messages.selected(); ok {
+			a.pager = a.messagePager(m)
+		}
+		return
+	}
+	if s := a.account().shown; s != nil && len(s.Document.Raw) > 0 {
+		a.pager = a.documentPager(s)
+		return
+	}
+	a.say(levelNone, "no document yet")
+}
+
+func (a *app) documentPager(s *ua.Snapshot) *pager {
+	title := fmt.Sprintf("document version %s, received %s", s.Document.Version, a.clock.moment(s.Document.At, a.zone()))
+	return newRawPager(a.th, title, s.Document.Raw)
+}
+
+// showNotify opens the NOTIFY that told of a kick: the last one received by
+// then, and where none is kept the last document.
+func (a *app) showNotify(p *openPrompt) {
+	a.messages.refresh(a.o.Trace)
+	for i := len(a.messages.kept) - 1; i >= 0; i-- {
+		m := a.messages.kept[i]
+		if m.Direction == trace.Received && bytes.HasPrefix(m.Raw, []byte("NOTIFY ")) && !m.Time.After(p.At.Add(100*time.Millisecond)) {
+			a.pager = a.messagePager(m)
+			a.pager.notify = true
+			return
+		}
+	}
+	if s := a.named(p.account).live; s != nil && len(s.Document.Raw) > 0 {
+		a.pager = a.documentPager(s)
+		a.pager.notify = true
+		return
+	}
+	a.say(levelNone, "no NOTIFY told of it")
+}
+
+// helpLines is the help, made from the bindings.
+func (a *app) helpLines() []string {
+	var out []string
+	for _, g := range a.keys.groups() {
+		out = append(out, g.title)
+		for _, b := range g.keys {
+			if b.Enabled() {
+				out = append(out, "  "+fit(help(b).name, 8)+" "+help(b).text)
+			}
+		}
+		out = append(out, "")
+	}
+	return append(out, "marks",
+		"  >        the selected row",
+		"  !        a kick: the network took this device off or shortened it",
+		"  "+a.th.mark(levelGood)+" "+a.th.mark(levelBusy)+" "+a.th.mark(levelBad)+" "+a.th.mark(levelNone)+"  good, under way, failed, off")
+}
+
+// View implements tea.Model: exactly as many lines as the terminal has rows,
+// each exactly as wide.
+func (a *app) View() string {
+	if a.w <= 0 || a.h <= 0 {
+		return ""
+	}
+	return strings.Join(a.frame(), "\n")
+}
+
+// frame lays the screen out from both ends: header above, then what is below
+// (footer, status, panel or menu), and the body takes what is left.
+func (a *app) frame() []string {
+	if a.w < leastWidth || a.h < leastHeight {
+		text := fmt.Sprintf("regwatch needs a terminal of %dx%d or more; this one is %dx%d", leastWidth, leastHeight, a.w, a.h)
+		var rows []string
+		for len(text) > 0 {
+			n := min(a.w, len(text))
+			rows, text = append(rows, text[:n]), text[n:]
+		}
+		return pad(rows, a.w, a.h)
+	}
+	top := pad(a.header(a.w), a.w, headerRows)
+	if a.h >= 20 {
+		top = append(top, a.notices(a.w, 2)...)
+	}
+	bottom := []string{a.footer(a.w)}
+	body := a.h - len(top) - len(bottom)
+	// The panel may take what the bindings leave; on a small terminal also the
+	// place of the status line.
+	least := 3
+	if a.view == viewOverview && a.pager == nil {
+		least = a.bindingRows(body)
+	}
+	var over []string
+	switch {
+	case a.menu:
+		over = a.menuRows(a.w, body-least)
+	case len(a.panel.open) > 0:
+		over = a.panelBlock(a.w, body-least-boolInt(a.h >= roomy))
+	}
+	bottom = append(slices.Clone(over), bottom...)
+	if a.h >= roomy || len(over) <= 1 && body-len(over) > least {
+		bottom = slices.Insert(bottom, len(over), a.statusLine(a.w))
+	}
+	body = a.h - len(top) - len(bottom)
+	out := append(top, pad(a.body(a.w, body, least), a.w, body)...)
+	return pad(append(out, bottom...), a.w, a.h)
+}
+
+// bindingRows is the height of the bindings with their frame. It leaves room for
+// a panel, so that nothing above moves when one opens.
+func (a *app) bindingRows(body int) int {
+	n := 0
+	if s := a.account().shown; s != nil {
+		n = len(s.Bindings)
+		if a.w >= twoPanes {
+			n = max(n, 2*len(s.GRUUs)-2)
+		}
+	}
+	if a.h < roomy {
+		return 1 + max(min(n, 2), 1)
+	}
+	most := max(min(body/3, body-3-panelRows-2), 3)
+	return 3 + max(min(n, most), 2)
+}
+
+// body draws the view, or the pager over it.
+func (a *app) body(w, rows, bindings int) []string {
+	if rows <= 0 {
+		return nil
+	}
+	if a.pager != nil {
+		return a.pager.draw(w, rows, a.th)
+	}
+	switch a.view {
+	case viewTimeline:
+		return a.timelineView(w, rows)
+	case viewMessages:
+		return a.messagesView(w, rows)
+	case viewGRUUs:
+		return a.gruusView(w, rows)
+	case viewFindings:
+		return a.findingsView(w, rows)
+	}
+	return a.overview(w, rows, bindings)
+}
+
+// overview draws bindings over timeline; on a wide terminal GRUUs stand beside
+// the bindings.
+func (a *app) overview(w, rows, bindings int) []string {
+	bindings = min(bindings, rows)
+	var out []string
+	if w >= twoPanes {
+		left := max(80, w*62/100)
+		one := pad(a.bindingsBlock(left, bindings), left, bindings)
+		two := a.gruusPane(w-left-1, bindings)
+		for i := range one {
+			out = append(out, one[i]+" "+two[i])
+		}
+	} else {
+		out = pad(a.bindingsBlock(w, bindings), w, bindings)
+	}
+	if len(out) < rows {
+		out = append(out, a.th.title("timeline", w))
+	}
+	return append(out, a.timelineRows(a.account().changes, w, rows-len(out))...)
+}

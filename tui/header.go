@@ -1,0 +1,187 @@
+package tui
+
+import (
+	"fmt"
+	"time"
+
+	"regwatch/ua"
+)
+
+// headerRows is the height of the header on every terminal.
+const headerRows = 3
+
+// header draws who we are, how registration and subscription stand, and the
+// way to the registrar.
+func (a *app) header(w int) []string {
+	right, bars := 31, 10 // margin, mark, blank, 28 columns
+	if w < 64 {
+		right, bars = 23, 0
+	}
+	left := w - right
+	acc := a.account()
+	name := acc.name
+	if len(a.accounts) > 1 {
+		name = fmt.Sprintf("%s (%d of %d)", name, a.current+1, len(a.accounts))
+	}
+	s := acc.shown
+	if s == nil {
+		return []string{
+			fit(" "+a.th.bold.Render(cutEnd(a.th.text(name), left-2)), left) + " - STARTING",
+			"", "",
+		}
+	}
+	now := a.now()
+	name, aor := a.th.text(name), a.th.text(s.AOR)
+	first := " " + a.th.bold.Render(cutEnd(name, left-2))
+	if room := left - 2 - width(name) - 2; room >= 12 {
+		first += "  " + cutURI(aor, room)
+	}
+
+	word, lvl := registrationWord(s.Registration.State)
+	ends, total := s.Registration.ExpiresAt, s.Registration.Granted
+	if s.Registration.State == ua.Retrying || ends.IsZero() {
+		ends, total = s.Registration.RetryAt, s.Registration.RetryAt.Sub(s.Registration.Since)
+	}
+	one := a.counter(word, lvl, ends, total, now, right-3, bars)
+
+	word, lvl = subscriptionWord(s.Subscription.State)
+	ends, total = s.Subscription.ExpiresAt, s.Subscription.Granted
+	if s.Subscription.State == ua.Terminated || s.Subscription.State == ua.Unsupported || ends.IsZero() {
+		ends, total = s.Subscription.RetryAt, s.Subscription.RetryAt.Sub(s.Subscription.Since)
+	}
+	two := a.counter(word, lvl, ends, total, now, right-3, bars)
+
+	return []string{
+		fit(first, left-1) + " " + one,
+		fit(" "+a.flow(s.Flow, left-2), left-1) + " " + two,
+		a.third(s, w, left),
+	}
+}
+
+// counter draws a state with its mark, what is left of it as a number and as a
+// bar, in n columns behind the mark.
+func (a *app) counter(word string, lvl level, ends time.Time, total time.Duration, now time.Time, n, bars int) string {
+	out := a.th.style(lvl).Render(a.th.mark(lvl)) + " "
+	if ends.IsZero() {
+		return out + fit(a.th.style(lvl).Render(word), n) + " "
+	}
+	left := ends.Sub(now)
+	number := countdown(left)
+	// The bar gives way where word and number need its room.
+	bars = min(bars, n-width(word)-1-width(number)-1)
+	tail := number
+	if bars >= 3 {
+		tail += " " + bar(left, total, bars)
+	}
+	return out + a.th.style(lvl).Render(word) + fitRight(tail, n-width(word)) + " "
+}
+
+// flow draws the way to the next hop.
+func (a *app) flow(f ua.Flow, w int) string {
+	if f.Transport == "" && f.Local == "" && f.Remote == "" {
+		return "no flow yet"
+	}
+	state := "up"
+	if !f.Up {
+		state = "down"
+	}
+	fixed := a.th.text(f.Transport) + "  >  " + state
+	room := w - width(fixed)
+	if room < 24 { // nothing of two addresses would be left
+		room = w - width(a.th.text(f.Transport)+" "+state) - 3
+		if room < 12 {
+			return a.th.text(f.Transport) + " " + state
+		}
+		return a.th.text(f.Transport) + " > " + cutMiddle(a.th.text(f.Remote), room) + " " + state
+	}
+	local, remote := a.th.text(f.Local), a.th.text(f.Remote)
+	if width(local)+width(remote) > room {
+		local = cutMiddle(local, max(room-width(remote), room/2))
+		remote = cutMiddle(remote, room-width(local))
+	}
+	shown := state
+	if !f.Up {
+		shown = a.th.bad.Render(state)
+	}
+	return fmt.Sprintf("%s %s > %s %s", a.th.text(f.Transport), local, remote, shown)
+}
+
+// third draws the line of reasons: what is slow, why we are not registered, why
+// we do not watch; and where all is well, how the registrar sees us and by what
+// we know.
+func (a *app) third(s *ua.Snapshot, w, left int) string {
+	r, sub := s.Registration, s.Subscription
+	switch {
+	case r.Slow != "":
+		return " " + a.th.busy.Render(cutEnd(a.th.text(r.Slow), w-2))
+	case r.State != ua.Registered && (r.Reason != "" || r.Status >= 300):
+		return " " + a.th.busy.Render(cutEnd(a.th.text(reason(r.Status, r.Reason)), w-2))
+	case r.State == ua.Registered && !s.Flow.Up && s.Flow.Cause != "":
+		return " " + a.th.busy.Render(cutEnd("flow down: "+a.th.text(s.Flow.Cause), w-2))
+	}
+	seen := ""
+	switch {
+	case r.SeenAs != "" && r.NAT:
+		seen = "seen as " + a.th.text(r.SeenAs) + " (NAT)"
+	case r.SeenAs != "":
+		seen = "seen as " + a.th.text(r.SeenAs)
+	case r.State == "":
+		seen = "not registered yet"
+	}
+	watch, busy := "", false
+	switch {
+	case sub.Slow != "":
+		watch, busy = a.th.text(sub.Slow), true
+	case sub.State != ua.Active && sub.State != ua.NotifyWait && (sub.Reason != "" || sub.Status >= 300):
+		watch, busy = a.th.text(reason(sub.Status, sub.Reason)), true
+	case s.Document.Version.Present:
+		watch = fmt.Sprintf("reg event, version %s", s.Document.Version)
+	case sub.State == ua.Active:
+		watch = "reg event, no document yet"
+	}
+	if watch == "" {
+		return " " + cutEnd(seen, w-2)
+	}
+	if busy && width(watch) > w-width(seen)-5 {
+		seen = "" // what is wrong goes before what is right
+	}
+	// Below the words where it fits, else it takes what the left side leaves.
+	start := min(left+2, max(width(seen)+3-2*boolInt(seen == ""), w-1-width(watch)))
+	watch = cutEnd(watch, w-start-1)
+	if busy {
+		watch = a.th.busy.Render(watch)
+	}
+	return fit(" "+cutEnd(seen, start-2), start) + watch
+}
+
+// reason puts the status of an answer before its words, once, where the status
+// is one of failure.
+func reason(status int, words string) string {
+	code := fmt.Sprint(status)
+	switch {
+	case status < 300 || len(words) >= len(code) && words[:len(code)] == code:
+		return words
+	case words == "":
+		return "answered " + code
+	}
+	return code + " " + words
+}
+
+// notices draws the lasting warnings, each on a line.
+func (a *app) notices(w, most int) []string {
+	s := a.account().shown
+	if s == nil || most <= 0 {
+		return nil
+	}
+	var out []string
+	for i, n := range s.Notices {
+		if i == most-1 && len(s.Notices) > most {
+			n = fmt.Sprintf("%s (and %d more)", n, len(s.Notices)-most)
+		}
+		if i == most {
+			break
+		}
+		out = append(out, " "+a.th.busy.Render(cutEnd("! "+a.th.text(n), w-2)))
+	}
+	return out
+}

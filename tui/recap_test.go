@@ -1,0 +1,49 @@
+package tui
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"regwatch/ua"
+)
+
+func TestSummary(t *testing.T) {
+	r := &Recap{}
+	s := snapshot()
+	r.Add(ua.Update{Snapshots: []*ua.Snapshot{s}, Events: past()})
+	got := Summary(r, []string{"journal   /home/alice/journal.ndjson"}, time.UTC, false)
+	want := `alice  sip:alice@example.com  registered
+  kicks     2026-03-14 14:02:52 deactivated by the network
+  findings  warning version-repeated (RFC 3680 5.1)
+  binding   left until 2026-03-14 15:03:11: sip:alice@192.0.2.7:5060;ob
+  journal   /home/alice/journal.ndjson
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+
+	s = snapshot()
+	s.Registration = ua.Registration{State: ua.Unregistered}
+	r.Add(ua.Update{Snapshots: []*ua.Snapshot{s}})
+	if got := Summary(r, nil, time.UTC, false); !strings.Contains(got, "unregistered\n") || !strings.Contains(got, "binding   none left") {
+		t.Errorf("after unregistering:\n%s", got)
+	}
+
+	s = snapshot()
+	s.Registration.State = ua.Unregistering
+	r.Add(ua.Update{Snapshots: []*ua.Snapshot{s}})
+	if got := Summary(r, nil, time.UTC, false); !strings.Contains(got, "may be left until") {
+		t.Errorf("while unregistering:\n%s", got)
+	}
+
+	for range 3 * recapKicks {
+		r.Add(ua.Update{Events: past()[6:7]})
+	}
+	if got := Summary(r, nil, time.UTC, false); strings.Count(got, "deactivated") != recapKicks || !strings.Contains(got, "41 before these") {
+		t.Errorf("after many kicks:\n%s", got)
+	}
+	if got := Summary(&Recap{}, nil, nil, false); got != "" {
+		t.Errorf("of nothing: %q", got)
+	}
+}

@@ -1,0 +1,254 @@
+// Package tui is the screen: it draws snapshots and events of the user agent
+// and hands the user's wishes back. It holds no protocol state and knows no
+// protocol beyond words; what it cannot know (an administrator's actions, how to
+// end) is handed in as Options.
+//
+// There is one bubbletea model (app); header, lists, panel and pager are plain
+// values that it draws. Nothing in Update or View blocks, reads or writes.
+// Every string that came from the network passes theme.text, or visibleAll for
+// whole messages, before it is drawn: a terminal obeys what it is sent.
+//
+// Only package ua with reginfo and its findings, package trace and the screen
+// libraries (bubbletea, bubbles, lipgloss, x/ansi) may enter: no SIP stack, no
+// sockets, no files.
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"regwatch/internal/trace"
+	"regwatch/ua"
+)
+
+// quitLimit is how long the end may take, unregistering included.
+const quitLimit = 3 * time.Second
+
+// AdminAction is something that the lab's administrator can do to a binding.
+type AdminAction struct {
+	Key   string // one letter, pressed in the menu
+	Label string
+	Run   func() error // may block; its error is shown
+}
+
+// Options is what the screen is given. Updates and Do must be set; the rest may
+// be left out.
+type Options struct {
+	// Updates yields the current snapshots first, then what changes, until ctx
+	// ends or there is no more. A slow reader is not waited for by the engine.
+	Updates func(ctx context.Context) iter.Seq[ua.Update]
+	// Do hands a command to the agent of an account. Commands are handed over
+	// one by one, in the order of the keys, on a goroutine that may block.
+	Do func(account string, c ua.Command)
+	// Quit ends what runs: it unregisters and unsubscribes. It is called once,
+	// whichever way the screen ends; its context ends after 3 s or when the
+	// user presses q again.
+	Quit func(ctx context.Context)
+
+	Accounts []string      // names, in the order of the screen; more may turn up in snapshots
+	Admin    []AdminAction // none: no key for it
+	Trace    *trace.Ring   // nil: no messages to show
+	Where    []string      // lines of the exit summary, such as the paths of journal and trace
+	Hint     string        // shown in the status line until the first key (with Admin: until A)
+	Recap    *Recap        // fed with all updates; nil: one of our own
+
+	// ASCII keeps to ASCII. It is also set where the locale has no UTF-8.
+	ASCII bool
+	Now   func() time.Time // nil: time.Now
+	Zone  *time.Location   // of the times shown; nil: local
+
+	// For runs without a terminal: where keys come from, where the screen goes,
+	// and its size where the output cannot tell.
+	Input         io.Reader
+	Output        io.Writer
+	Width, Height int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Zone == nil {
+		o.Zone = time.Local
+	}
+	if o.Output == nil {
+		o.Output = os.Stdout
+	}
+	if o.Recap == nil {
+		o.Recap = &Recap{}
+	}
+	if o.Do == nil {
+		o.Do = func(string, ua.Command) {}
+	}
+	o.ASCII = o.ASCII || asciiOnly()
+	return o
+}
+
+// PanicError is a panic in a goroutine of the screen. The terminal has been
+// restored when Run returns it.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("the screen broke: %v\n\n%s", e.Value, e.Stack)
+}
+
+// guard catches panics in the goroutines of the screen: the first is kept and
+// the program is ended, which restores the terminal.
+type guard struct {
+	once sync.Once
+	kill func()
+	err  chan error // holds the first
+}
+
+// rescue is deferred by everything of ours that runs in a program's goroutine.
+func (g *guard) rescue() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	g.once.Do(func() { g.err <- &PanicError{v, debug.Stack()} })
+	g.kill()
+}
+
+// command guards what the program runs on goroutines of its own.
+func (g *guard) command(c tea.Cmd) tea.Cmd {
+	return func() tea.Msg {
+		defer g.rescue()
+		return c()
+	}
+}
+
+// guarded is the model that the program sees: the app, with panics caught.
+type guarded struct {
+	app *app
+	g   *guard
+}
+
+func (m guarded) Init() tea.Cmd { return m.app.Init() }
+
+func (m guarded) Update(msg tea.Msg) (model tea.Model, cmd tea.Cmd) {
+	model = m
+	defer m.g.rescue()
+	_, cmd = m.app.Update(msg)
+	return
+}
+
+func (m guarded) View() string {
+	defer m.g.rescue()
+	return m.app.View()
+}
+
+// Run shows the screen until the user quits or ctx ends, restores the terminal
+// and prints the exit summary. It returns nil after either end, and an error
+// when the terminal failed or something of ours panicked (*PanicError).
+//
+// Run handles no signals: the caller ends ctx at SIGINT, SIGTERM and SIGHUP,
+// which then does what q does.
+func Run(ctx context.Context, o Options) error {
+	o = o.withDefaults()
+	// What runs beside the screen outlives ctx: the end is to be seen too.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	leaving, callOff := context.WithCancel(running)
+	defer callOff()
+
+	a := newApp(o, newTheme(o.Output, o.ASCII))
+	g := &guard{err: make(chan error, 1)}
+	options := []tea.ProgramOption{tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithOutput(o.Output)}
+	if o.Input != nil {
+		options = append(options, tea.WithInput(o.Input))
+	}
+	p := tea.NewProgram(guarded{a, g}, options...)
+	g.kill = p.Kill
+
+	var once sync.Once
+	leave := func() {
+		once.Do(func() {
+			if o.Quit == nil {
+				return
+			}
+			limited, cancel := context.WithTimeout(leaving, quitLimit)
+			defer cancel()
+			o.Quit(limited)
+		})
+	}
+	errands := make(chan func(), 32)
+	a.leave, a.callOff, a.guard = leave, callOff, g.command
+	a.errand = func(f func()) bool {
+		select {
+		case errands <- f:
+			return true
+		default:
+			return false
+		}
+	}
+	begin := func(f func()) {
+		go func() {
+			defer g.rescue()
+			f()
+		}()
+	}
+	begin(func() {
+		for {
+			select {
+			case f := <-errands:
+				f()
+			case <-running.Done():
+				return
+			}
+		}
+	})
+	updates, drained := make(chan ua.Update), make(chan struct{})
+	begin(func() {
+		defer close(drained)
+		if o.Updates == nil {
+			return
+		}
+		for u := range o.Updates(running) {
+			o.Recap.Add(u)
+			select {
+			case updates <- u:
+			case <-running.Done():
+				return
+			}
+		}
+	})
+	begin(func() { relay(running, updates, ctx.Done(), p.Send) })
+
+	_, err := p.Run()
+	select {
+	case err = <-g.err:
+	default:
+		if errors.Is(err, tea.ErrProgramKilled) && errors.Is(err, context.Canceled) {
+			err = nil
+		}
+	}
+	if leaving.Err() == nil {
+		// Begins it where the screen broke, and waits for one that the lost
+		// terminal cut short: the registrar must not suffer.
+		leave()
+	}
+	// The last snapshots may still be on their way; the summary wants them.
+	select {
+	case <-drained:
+	case <-time.After(100 * time.Millisecond):
+	}
+	stop()
+	fmt.Fprint(o.Output, Summary(o.Recap, o.Where, o.Zone, o.ASCII))
+	if err != nil {
+		return fmt.Errorf("screen: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package tui
+
+import (
+	"slices"
+	"time"
+
+	"regwatch/reginfo/finding"
+	"regwatch/ua"
+)
+
+// keptEvents bounds what the screen remembers of each account; the journal
+// keeps everything.
+const keptEvents = 5000
+
+// account is what the screen knows of one account: the newest snapshot and the
+// one on the screen (they differ while paused), its past, and where the user
+// is in its lists.
+type account struct {
+	name  string
+	live  *ua.Snapshot // nil before the first
+	shown *ua.Snapshot
+
+	events  []ua.Event // oldest first
+	changes []ua.Event // those that the overview shows
+	found   []*found
+
+	bindings, timeline, gruus, findings list
+}
+
+func newAccount(name string) *account {
+	return &account{name: name, timeline: list{follow: true}}
+}
+
+// found is a code of findings with how often it was met.
+type found struct {
+	ua.FindingDetail // the last one
+	count            int
+	first, last      time.Time
+}
+
+// show takes a snapshot onto the screen.
+func (a *account) show(s *ua.Snapshot) {
+	// The same contact stays selected though its row moves.
+	if old := a.shown; old != nil && a.bindings.selected < len(old.Bindings) {
+		was := &old.Bindings[a.bindings.selected]
+		i := slices.IndexFunc(s.Bindings, func(b ua.Binding) bool { return b.AOR == was.AOR && sameContact(&b, was) })
+		if i >= 0 {
+			a.bindings.selected = i
+		}
+	}
+	a.shown = s
+	a.bindings.set(len(s.Bindings))
+	a.gruus.set(len(s.GRUUs))
+}
+
+// sameContact tells rows of two snapshots to be about one contact. Ours is
+// ours, whatever it is called now.
+func sameContact(a, b *ua.Binding) bool {
+	if a.Own || b.Own {
+		return a.Own && b.Own
+	}
+	return a.Contact.ID == b.Contact.ID && a.Contact.URI == b.Contact.URI
+}
+
+// add appends an event to the past.
+func (a *account) add(e ua.Event) {
+	a.events = kept(append(a.events, e))
+	a.timeline.grow(1)
+	a.timeline.set(len(a.events))
+	if isChange(e) {
+		a.changes = kept(append(a.changes, e))
+	}
+	if d, ok := e.Detail.(ua.FindingDetail); ok {
+		a.addFinding(d, e.Time)
+	}
+}
+
+func (a *account) addFinding(d ua.FindingDetail, at time.Time) {
+	i := slices.IndexFunc(a.found, func(f *found) bool { return f.Code == d.Code })
+	if i < 0 {
+		a.found = append(a.found, &found{first: at})
+		i = len(a.found) - 1
+	}
+	a.found[i].FindingDetail = d
+	a.found[i].count++
+	a.found[i].last = at
+	slices.SortStableFunc(a.found, func(a, b *found) int { return rank(a.Severity) - rank(b.Severity) })
+	a.findings.set(len(a.found))
+}
+
+// rank puts the worst first.
+func rank(s finding.Severity) int {
+	switch s {
+	case finding.Error:
+		return 0
+	case finding.Warning:
+		return 1
+	}
+	return 2
+}
+
+// kept drops the oldest events beyond the bound, a good many at a time so that
+// appending stays cheap.
+func kept(events []ua.Event) []ua.Event {
+	if len(events) <= keptEvents+keptEvents/4 {
+		return events
+	}
+	return slices.Clone(events[len(events)-keptEvents:])
+}
+
+// isChange picks what the overview tells: what happened to the registration,
+// the subscription, the contacts and the way there. Documents and findings
+// have places of their own.
+func isChange(e ua.Event) bool {
+	switch e.Kind() {
+	case ua.KindStart, ua.KindDocument, ua.KindRegistrationState, ua.KindFinding:
+		return false
+	}
+	return true
+}

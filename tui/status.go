@@ -1,0 +1,147 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/bubbles/key"
+)
+
+// flashFor is how long a short message stays.
+const flashFor = 6 * time.Second
+
+// flash is a short message in the status line, with its level and its end.
+type flash struct {
+	text string
+	level
+	until time.Time
+}
+
+func (a *app) say(l level, text string) {
+	a.flash = flash{text, l, a.now().Add(flashFor)}
+}
+
+type keyHelp struct{ name, text string }
+
+func help(b key.Binding) keyHelp { return keyHelp{b.Help().Key, b.Help().Desc} }
+
+// statusLine is the rule above the footer. It says what was done last, else
+// which views there are; and always what is held back.
+func (a *app) statusLine(w int) string {
+	held := ""
+	if a.paused {
+		held = fmt.Sprintf(" paused, %d new", len(a.held.Events))
+	}
+	if a.missed > 0 {
+		held += fmt.Sprintf(" %d missed", a.missed)
+	}
+	if held != "" {
+		held += " --"
+	}
+	room := w - width(held) - 4
+	text := ""
+	switch {
+	case a.flash.text != "":
+		text = cutEnd(a.th.mark(a.flash.level)+" "+a.th.text(a.flash.text), room)
+		if a.flash.level != levelNone {
+			text = a.th.style(a.flash.level).Render(text)
+		}
+	case a.o.Hint != "" && !a.hinted:
+		text = a.th.bold.Render(cutEnd(a.o.Hint, room))
+	default:
+		text = a.tabs(room)
+	}
+	line := "-- " + text + " "
+	return fit(line+strings.Repeat("-", max(w-width(line)-width(held), 0))+a.th.busy.Render(held), w)
+}
+
+// tabs names the views; the current one is in brackets.
+func (a *app) tabs(room int) string {
+	names := func(short bool) string {
+		var out []string
+		for _, v := range a.views() {
+			h := help(v.key)
+			text := h.name
+			if !short || v.view == a.view {
+				text += " " + h.text
+				if n := len(a.account().found); v.view == viewFindings && n > 0 {
+					text += fmt.Sprintf(" (%d)", n)
+				}
+			}
+			if v.view == a.view {
+				text = a.th.reverse.Render("[" + text + "]")
+			}
+			out = append(out, text)
+		}
+		return strings.Join(out, "  ")
+	}
+	if long := names(false); width(long) <= room {
+		return long
+	}
+	return names(true)
+}
+
+// footer draws the keys, or the question that waits for one.
+func (a *app) footer(w int) string {
+	switch {
+	case a.quitting:
+		return fit(a.th.busy.Render(cutEnd(" unregistering... (q again ends at once)", w)), w)
+	case a.asking:
+		aor := ""
+		if s := a.account().shown; s != nil {
+			aor = a.th.text(s.AOR)
+		}
+		const ask, answers = " remove every binding of ", "? y/n"
+		return fit(a.th.bad.Render(ask+cutURI(aor, w-len(ask)-len(answers)-1)+answers), w)
+	case a.menu:
+		return fit(" Esc closes", w)
+	}
+	tail := "  " + a.keyText(a.keys.help) + "  " + a.keyText(a.keys.quit)
+	out := ""
+	bindings := a.keys.footer()
+	if a.pager != nil {
+		bindings = []key.Binding{a.keys.back, a.keys.down, a.keys.up, a.keys.pageDown, a.keys.pageUp, a.keys.top, a.keys.bottom}
+	}
+	for _, b := range bindings {
+		if !b.Enabled() {
+			continue
+		}
+		part := a.keyText(b)
+		if out != "" {
+			part = "  " + part
+		}
+		if width(out)+width(part)+width(tail)+2 > w {
+			break
+		}
+		out += part
+	}
+	return fit(" "+out+tail, w)
+}
+
+func (a *app) keyText(b key.Binding) string {
+	h := help(b)
+	return a.th.key.Render(h.name) + " " + h.text
+}
+
+// menuRows draws the administrator's actions.
+func (a *app) menuRows(w, most int) []string {
+	out := []string{a.th.title("administrator of the registrar", w)}
+	// Two columns where one would be too tall.
+	actions := a.o.Admin
+	per, cols := len(actions), 1
+	if per > most-1 {
+		cols = 2
+		per = (len(actions) + 1) / 2
+	}
+	for i := range min(per, max(most-1, 0)) {
+		line := ""
+		for c := range cols {
+			if j := c*per + i; j < len(actions) {
+				line += fit(" "+a.th.key.Render(actions[j].Key)+"  "+cutEnd(actions[j].Label, w/cols-5), w/cols)
+			}
+		}
+		out = append(out, fit(line, w))
+	}
+	return out
+}
