@@ -46,6 +46,7 @@ type Agent struct {
 
 	sub      subscription
 	subCSeq  uint32
+	subVia   *wire.Flow // that the last SUBSCRIBE went over: its Contact names it
 	askedAll time.Time
 
 	table    *reginfo.Table

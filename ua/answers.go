@@ -147,6 +147,10 @@ func (a *Agent) boundNow(now time.Time) {
 	if !a.account.NoWatch && a.leaving == nil && idle && (a.sub.wanted || a.sub.state == "") {
 		a.apply(a.sub.want(now), now)
 	}
+	// NOTIFYs still go to the Contact of a connection that is gone.
+	if a.sub.confirmed() && a.subVia != a.flow && a.flow.Transport() != wire.UDP {
+		a.apply(a.sub.want(now), now)
+	}
 }
 
 // lostNow: our contact is no longer bound, by our own doing or by lapse.

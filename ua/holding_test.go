@@ -305,3 +305,73 @@ func TestSequence(t *testing.T) {
 		}
 	})
 }
+
+// A connection that breaks is made anew at once, and the kick that comes after
+// it is seen: the subscription follows to the new Contact. What the old Contact
+// leaves in the list is no kick when it ends.
+func TestConnectionReset(t *testing.T) {
+	for _, profile := range []registrar.Profile{"rfc", "kamailio"} {
+		for _, outbound := range []bool{true, false} {
+			t.Run(fmt.Sprint(profile, "/outbound=", outbound), func(t *testing.T) {
+				inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {
+					a := account()
+					a.Transport, a.NoOutbound, a.Expires = "tcp", !outbound, 600
+					r := l.watch(phoneHost, "", a)
+					r.watching()
+					before := r.state("alice").Flow.Local
+					l.net.Reset(netip.MustParseAddr(phoneHost), netip.MustParseAddr(registrarHost))
+					r.awaitRegistration(ua.Registered)
+					time.Sleep(5 * time.Second)
+					if s := r.state("alice"); s.Flow.Local == before || s.Subscription.State != ua.Active {
+						t.Fatalf("%+v %+v\n%s", s.Flow, s.Subscription, r.story())
+					}
+					time.Sleep(20 * time.Minute) // the old binding lapses
+					if got := r.kicks(); len(got) != 0 {
+						t.Fatalf("false kicks: %+v\n%s", got, r.story())
+					}
+					if err := l.Deactivate("alice", ""); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					if got := r.kicks(); len(got) != 1 {
+						t.Errorf("kicks: %+v\n%s", got, r.story())
+					}
+					r.close()
+				})
+			})
+		}
+	}
+}
+
+// A registrar that was restarted has forgotten us. Over TCP the connection tells,
+// and we register anew before anybody asks; over UDP the next refresh of the
+// subscription finds no dialog, the new one lists nobody, and that is a removal
+// without a word.
+func TestRegistrarRestarts(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			inLab(t, registrar.Options{Users: users}, func(l *lab) {
+				a := account()
+				a.Transport, a.Expires, a.SubscribeExpires = transport, 300, 200
+				a.On = map[ua.Kick]ua.Policy{ua.KickAbsent: ua.Auto}
+				r := l.watch(phoneHost, "", a)
+				r.watching()
+				l.Registrar.Close()
+				time.Sleep(time.Minute)
+				l.start()
+				time.Sleep(15 * time.Minute)
+				if s := r.state("alice"); s.Registration.State != ua.Registered || s.Subscription.State != ua.Active {
+					t.Errorf("in the end %s, %s\n%s", s.Registration.State, s.Subscription.State, r.story())
+				}
+				got := r.kicks()
+				if transport == "tcp" && len(got) != 0 || transport == "udp" && (len(got) != 1 || got[0].Event != "absent") {
+					t.Errorf("kicks: %+v\n%s", got, r.story())
+				}
+				if b := l.Bindings("alice"); len(b) != 1 {
+					t.Errorf("bindings %v", b)
+				}
+				r.close()
+			})
+		})
+	}
+}

@@ -162,6 +162,7 @@ func (a *Agent) addCommon(r *wire.Request, callID, fromTag, toTag string, cseq u
 
 func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 	a.subCSeq++
+	a.subVia = a.flow
 	cseq := a.subCSeq
 	request, err := a.subscribeRequest(kind, cseq)
 	if err != nil {
