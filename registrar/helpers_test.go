@@ -49,6 +49,7 @@ func inLab(t *testing.T, o Options, f func(*lab)) {
 		}
 		defer r.Close()
 		f(&lab{r, t, network})
+		time.Sleep(time.Second) // what is under way arrives
 	})
 }
 

@@ -6,7 +6,7 @@
 //
 // It serves demonstrations and tests of user agents. It is no proxy: it answers
 // REGISTER, SUBSCRIBE and OPTIONS and keeps everything in memory. It may import
-// reginfo, trace and wire; the user agent and the screen may not enter.
+// reginfo, guard, trace and wire; the user agent and the screen may not enter.
 package registrar
 
 import (

@@ -457,6 +457,9 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 	if changed {
 		a.tellFlow(now, "up", "")
 	}
+	if changed && a.leaving == nil && a.reg.state == Retrying && a.reg.status == 0 {
+		a.apply(a.reg.want(regBind, now), now) // what it waits for is here
+	}
 	for _, e := range unsent {
 		a.transmit(e, now)
 	}

@@ -2,7 +2,6 @@ package interop_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -66,7 +65,7 @@ type watcher struct {
 	cmd    *exec.Cmd
 	lines  chan line
 	story  []string
-	errors bytes.Buffer
+	errors chan string // lines of standard error
 }
 
 func watch(t *testing.T, k *interop.Kamailio, transport string, args ...string) *watcher {
@@ -77,15 +76,24 @@ func watch(t *testing.T, k *interop.Kamailio, transport string, args ...string) 
 		t.Fatal(err)
 	}
 	state := t.TempDir()
-	w := &watcher{t: t, lines: make(chan line, 10000)}
+	w := &watcher{t: t, lines: make(chan line, 10000), errors: make(chan string, 1000)}
 	w.cmd = exec.Command(path, append([]string{"watch", "--json", k.AOR("alice"),
 		"--proxy", k.URI(transport), "--password-env", "REGWATCH_TEST_PASSWORD"}, args...)...)
 	w.cmd.Env = append(os.Environ(), "REGWATCH_TEST_PASSWORD="+interop.Password, "XDG_STATE_HOME="+state, "XDG_CONFIG_HOME="+state)
-	w.cmd.Stderr = &w.errors
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	faults, err := w.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(w.errors)
+		for scanner := bufio.NewScanner(faults); scanner.Scan(); {
+			w.errors <- scanner.Text()
+		}
+	}()
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +116,22 @@ func watch(t *testing.T, k *interop.Kamailio, transport string, args ...string) 
 	return w
 }
 
+// said is what is on standard error by now, and was not read yet.
+func (w *watcher) said() string {
+	var out []string
+	for {
+		select {
+		case text, ok := <-w.errors:
+			if !ok {
+				return strings.Join(out, "\n")
+			}
+			out = append(out, text)
+		default:
+			return strings.Join(out, "\n")
+		}
+	}
+}
+
 // await returns the next event that fits.
 func (w *watcher) await(what string, fits func(line) bool) line {
 	w.t.Helper()
@@ -116,14 +140,14 @@ func (w *watcher) await(what string, fits func(line) bool) line {
 		select {
 		case l, ok := <-w.lines:
 			if !ok {
-				w.t.Fatalf("ended before %s\n%s\n%s", what, strings.Join(w.story, "\n"), w.errors.String())
+				w.t.Fatalf("ended before %s\n%s\n%s", what, strings.Join(w.story, "\n"), w.said())
 			}
 			w.story = append(w.story, fmt.Sprintf("%d %s %s", l.Seq, l.Kind, l.Summary))
 			if fits(l) {
 				return l
 			}
 		case <-limit:
-			w.t.Fatalf("never came: %s\n%s\n%s", what, strings.Join(w.story, "\n"), w.errors.String())
+			w.t.Fatalf("never came: %s\n%s\n%s", what, strings.Join(w.story, "\n"), w.said())
 		}
 	}
 }
@@ -160,7 +184,7 @@ func (w *watcher) end() []line {
 		case l, ok := <-w.lines:
 			if !ok {
 				if err := w.cmd.Wait(); err != nil {
-					w.t.Errorf("regwatch watch ended with %v\n%s", err, w.errors.String())
+					w.t.Errorf("regwatch watch ended with %v\n%s", err, w.said())
 				}
 				return rest
 			}
@@ -201,13 +225,18 @@ func TestWatchSeesKick(t *testing.T) {
 				if action := w.await("the action", func(l line) bool { return l.Kind == "action" }); action.Decision != "asked" || action.On != "contact-unregistered" {
 					t.Errorf("action %+v", action)
 				}
+				select {
+				case got := <-w.errors:
+					if !strings.Contains(got, "policy is ask") {
+						t.Errorf("on standard error: %q", got)
+					}
+				case <-time.After(10 * time.Second):
+					t.Error("nothing on standard error")
+				}
 				for _, l := range w.end() {
 					if isKick(l) || l.Kind == "registration" && l.State == "registered" {
 						t.Errorf("after the question: %+v", l)
 					}
-				}
-				if got := w.errors.String(); !strings.Contains(got, "policy is ask") {
-					t.Errorf("on standard error: %q", got)
 				}
 			})
 		}

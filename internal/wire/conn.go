@@ -39,6 +39,11 @@ func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 		if !isSIP(buffer[:n]) {
 			continue
 		}
+		select {
+		case <-c.stack.done: // see Stack.Close
+			continue
+		default:
+		}
 		remote, err := addrPort(from)
 		if err != nil {
 			continue

@@ -88,7 +88,7 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 	if err := f.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
-	message, err := f.build(request)
+	message, err := f.build(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func classify(err error) error {
 
 // build makes a sipgo request of ours. Nothing with a line end in it passes:
 // sipgo would write it as it is, and one header would become two.
-func (f *Flow) build(r *Request) (*sip.Request, error) {
+func (f *Flow) build(ctx context.Context, r *Request) (*sip.Request, error) {
 	var recipient sip.Uri
 	if err := sip.ParseUri(r.URI, &recipient); err != nil {
 		return nil, fmt.Errorf("request URI %q: %w", r.URI, err)
@@ -144,8 +144,15 @@ func (f *Flow) build(r *Request) (*sip.Request, error) {
 		return nil, fmt.Errorf("request URI %q has a blank or a control character", r.URI)
 	}
 	message := sip.NewRequest(sip.RequestMethod(r.Method), recipient)
-	host, port := f.local.Addr().String(), int(f.local.Port())
-	if f.local.Addr().Is6() {
+	source := f.local.Addr()
+	if source.IsUnspecified() {
+		// A Via that says 0.0.0.0 is of no use to anybody (RFC 3261 18.1.1).
+		if addr, err := f.stack.network.SourceFor(ctx, f.remote); err == nil {
+			source = addr
+		}
+	}
+	host, port := source.String(), int(f.local.Port())
+	if source.Is6() {
 		host = "[" + host + "]"
 	}
 	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(f.Transport()), Host: host, Port: port}

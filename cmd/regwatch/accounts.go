@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"regwatch/internal/config"
+	"regwatch/ua"
+)
+
+// agentFlags are the flags of every command that runs agents.
+type agentFlags struct {
+	config     string
+	names      []string
+	log, trace string
+	leave      bool
+	// For the account of the command line.
+	transport, proxy, user, passwordEnv string
+}
+
+func (f *agentFlags) register(set *pflag.FlagSet) {
+	set.StringVar(&f.config, "config", "", "config `FILE` (default: the user's config directory, regwatch/config.toml)")
+	set.StringArrayVar(&f.names, "account", nil, "only the account with this `NAME`; may be given again")
+	set.StringVar(&f.transport, "transport", "", "`NAME` is udp or tcp, for the address given")
+	set.StringVar(&f.proxy, "proxy", "", "outbound proxy `URI`, for the address given")
+	set.StringVar(&f.user, "user", "", "digest user `NAME`, for the address given")
+	set.StringVar(&f.passwordEnv, "password-env", "", "environment `VAR` with the password, for the address given")
+	f.registerRecording(set)
+	set.BoolVar(&f.leave, "leave", false, "end without unregistering")
+}
+
+// registerRecording adds the flags that say what is written down.
+func (f *agentFlags) registerRecording(set *pflag.FlagSet) {
+	set.StringVar(&f.log, "log", "", "append the program's own log to `FILE`")
+	set.StringVar(&f.trace, "trace", "", "write all SIP messages to `FILE.txt`")
+}
+
+// settings finds the accounts of a run, and the config they come from; that of
+// an account of the command line is empty. Warnings go to standard error.
+func (f *agentFlags) settings(e *env, args []string) ([]ua.Account, *config.Config, error) {
+	if len(args) == 1 {
+		account, err := f.commandLine(args[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		return []ua.Account{account}, &config.Config{}, nil
+	}
+	for flag, value := range map[string]string{"--transport": f.transport, "--proxy": f.proxy, "--user": f.user, "--password-env": f.passwordEnv} {
+		if value != "" {
+			return nil, nil, fail(statusUsage, "regwatch sip:you@host "+flag+" "+value, "%s goes with an address on the command line, and there is none", flag)
+		}
+	}
+	file := f.config
+	if file == "" {
+		var err error
+		if file, err = e.configFile(); err != nil {
+			return nil, nil, fail(statusUsage, noConfigHint, "no config: %w", err)
+		}
+	}
+	c, err := config.Load(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, fail(statusUsage, noConfigHint, "no config: looked for %s", file)
+	case err != nil:
+		return nil, nil, fail(statusUsage, "", "%w", err)
+	case len(c.Accounts) == 0:
+		return nil, nil, fail(statusUsage, noConfigHint, "no account: %s has no [[account]]", file)
+	}
+	for _, warning := range c.Warnings {
+		say(e.stderr, "warning: "+warning)
+	}
+	accounts, err := chosen(c.Accounts, f.names)
+	return accounts, c, err
+}
+
+// commandLine makes an account of an address and its flags.
+func (f *agentFlags) commandLine(aor string) (ua.Account, error) {
+	if f.config != "" || len(f.names) > 0 {
+		return ua.Account{}, fail(statusUsage, "regwatch --help", "an address on the command line and --config or --account exclude each other")
+	}
+	a := ua.Account{AOR: aor, Transport: f.transport, Username: f.user}
+	if f.proxy != "" {
+		a.OutboundProxy = []string{f.proxy}
+	}
+	if f.passwordEnv != "" {
+		a.Password = config.FromEnv(f.passwordEnv)
+		if _, err := a.Password(); err != nil {
+			return a, fail(statusUsage, "", "%w", err)
+		}
+	}
+	err := a.Check()
+	if err == nil {
+		return a, nil
+	}
+	var field *ua.FieldError
+	if !errors.As(err, &field) {
+		return a, fail(statusUsage, "", "%w", err)
+	}
+	what := map[string]string{"aor": "address", "transport": "--transport", "outbound_proxy": "--proxy", "username": "--user"}[field.Key]
+	if what == "" {
+		what = field.Key
+	}
+	hint := ""
+	if field.Example != "" {
+		hint = "write something like " + field.Example
+	}
+	return a, fail(statusUsage, hint, "%s: %s", what, field.Fault)
+}
+
+// chosen keeps the accounts with these names, all without any.
+func chosen(all []ua.Account, names []string) ([]ua.Account, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var known []string
+	for _, a := range all {
+		known = append(known, a.Name)
+	}
+	var some []ua.Account
+	for _, name := range names {
+		i := slices.Index(known, name)
+		if i < 0 {
+			return nil, fail(statusUsage, "", "account %q is not in the config; there are %s", name, quoted(known))
+		}
+		if !slices.ContainsFunc(some, func(a ua.Account) bool { return a.Name == name }) {
+			some = append(some, all[i])
+		}
+	}
+	return some, nil
+}
+
+func quoted(words []string) string {
+	var out []string
+	for _, w := range words {
+		out = append(out, fmt.Sprintf("%q", w))
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"regwatch/internal/capture"
+	"regwatch/internal/config"
+	"regwatch/internal/guard"
+	"regwatch/internal/journal"
+	"regwatch/internal/trace"
+	"regwatch/ua"
+)
+
+const (
+	// endLimit is how long unregistering and unsubscribing may take at the end.
+	endLimit = 2500 * time.Millisecond
+	// defaultTraceLimit is how many SIP messages the screen keeps.
+	defaultTraceLimit = 5000
+)
+
+// crew is the agents of a run and what writes down their doings.
+type crew struct {
+	group   *ua.Group
+	ring    *trace.Ring      // nil: nobody looks
+	journal *journal.Journal // nil: none
+	capture *capture.Writer  // nil: none
+	log     *os.File         // nil: none
+
+	journaled chan struct{} // closed once the journal has every event
+	broken    chan error    // the first panic on a goroutine of the agents
+	leave     bool
+
+	mu         sync.Mutex
+	complaints []error // of what records; told when no screen is in the way
+}
+
+// crewOptions say how a crew is set up.
+type crewOptions struct {
+	log, trace string         // files; "": none
+	journal    config.Journal // as the config has it
+	stateDir   string         // "": nothing is kept
+	traceLimit uint32         // messages kept for a screen; 0: none are
+	leave      bool
+}
+
+// openLog sends the log to its file. It comes before anything that may log.
+func openLog(file string) (*os.File, error) {
+	if file == "" {
+		return nil, nil
+	}
+	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fail(statusUsage, "", "log: %w", err)
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	return out, nil
+}
+
+// start opens what records, then starts the agents. The caller closes the crew.
+func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
+	c := &crew{journaled: make(chan struct{}), broken: make(chan error, 1), leave: o.leave}
+	close(c.journaled)
+	var err error
+	if c.log, err = openLog(o.log); err != nil {
+		return nil, err
+	}
+	if o.traceLimit > 0 {
+		c.ring = trace.NewRing(int(o.traceLimit))
+	}
+	if o.trace != "" {
+		if c.capture, err = capture.Create(o.trace); err != nil {
+			c.closeFiles()
+			return nil, fail(statusUsage, "", "%w", err)
+		}
+		if c.ring == nil {
+			c.ring = trace.NewRing(1)
+		}
+		c.ring.Tee(c.capture.Add)
+	}
+	c.openJournal(e, o)
+	c.group = ua.NewGroup(ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Version: buildVersion().version, OnPanic: c.panicked})
+	if err := c.group.Start(accounts...); err != nil {
+		c.close(context.Background())
+		return nil, fail(statusUsage, "", "%w", err)
+	}
+	if c.journal != nil {
+		c.journaled = make(chan struct{})
+		go func() {
+			defer close(c.journaled)
+			defer guard.Recover(c.panicked)
+			for u := range c.group.Watch(context.Background(), 0) {
+				c.journal.Write(withMissed(c.group.Run(), u)...)
+			}
+		}()
+	}
+	return c, nil
+}
+
+// openJournal opens the journal where one is wanted. Without one the run goes
+// on: a warning is enough.
+func (c *crew) openJournal(e *env, o crewOptions) {
+	file := o.journal.File
+	if file == "" && o.stateDir != "" {
+		file = filepath.Join(o.stateDir, journal.Name)
+	}
+	if o.journal.Off || file == "" {
+		return
+	}
+	opened, err := journal.Open(journal.Options{File: file, MaxSize: o.journal.MaxSize, Report: func(err error) {
+		slog.Warn("journal failed", "error", err)
+		c.complain(err)
+	}})
+	if err != nil {
+		say(e.stderr, "warning: "+err.Error())
+		return
+	}
+	c.journal = opened
+}
+
+func (c *crew) panicked(err error) {
+	select {
+	case c.broken <- err:
+	default:
+	}
+}
+
+// where says where the run is written down.
+func (c *crew) where() []string {
+	var lines []string
+	if c.journal != nil {
+		lines = append(lines, "journal "+c.journal.Path())
+	}
+	if c.capture != nil {
+		lines = append(lines, "trace "+c.capture.Path())
+	}
+	return lines
+}
+
+// close ends the agents, and then what records them. It blocks until that is
+// done; ctx bounds the unregistering. It is called once.
+func (c *crew) close(ctx context.Context) {
+	if err := c.group.Close(ctx, c.leave); err != nil {
+		slog.Warn("ended before the registrar answered", "error", err)
+	}
+	select {
+	case <-c.journaled:
+	case <-time.After(time.Second): // a disk that hangs holds nobody up
+	}
+	c.closeFiles()
+}
+
+func (c *crew) closeFiles() {
+	if c.capture != nil {
+		c.complain(c.capture.Close())
+	}
+	if c.journal != nil {
+		c.complain(c.journal.Close())
+	}
+	if c.log != nil {
+		slog.SetDefault(slog.New(slog.DiscardHandler))
+		c.log.Close()
+	}
+}
+
+func (c *crew) complain(err error) {
+	if err == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.complaints = append(c.complaints, err)
+}
+
+// tell says what went wrong with what records the run. It is for when the
+// terminal is nobody else's.
+func (c *crew) tell(e *env) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, err := range c.complaints {
+		say(e.stderr, "warning: "+err.Error())
+	}
+	c.complaints = nil
+}
+
+// withMissed is the events of an update, with one in front that says how many
+// were lost. It takes the number of the last of them.
+func withMissed(run string, u ua.Update) []ua.Event {
+	if u.Missed == 0 {
+		return u.Events
+	}
+	missed := ua.Event{Run: run, Time: time.Now(), Summary: fmt.Sprintf("%d events were lost: the reader was too slow", u.Missed),
+		Detail: ua.MissedDetail{Count: u.Missed}}
+	if len(u.Events) > 0 {
+		missed.Seq, missed.Time = u.Events[0].Seq-1, u.Events[0].Time
+	}
+	return append([]ua.Event{missed}, u.Events...)
+}

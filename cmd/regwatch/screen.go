@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"regwatch/tui"
+	"regwatch/ua"
+)
+
+// screenCommand is regwatch without a command: the screen, or watch where there
+// is no terminal to draw on.
+func screenCommand(e *env, flags *agentFlags, args []string) error {
+	accounts, c, err := flags.settings(e, args)
+	if err != nil {
+		return err
+	}
+	if !e.outTerminal {
+		say(e.stderr, "standard output is no terminal: running as watch")
+		return watchAccounts(e, accounts, c, flags, watchOptions{})
+	}
+	if err := askNow(e, accounts); err != nil {
+		return err
+	}
+	limit := c.TraceLimit
+	if limit == 0 {
+		limit = defaultTraceLimit
+	}
+	crew, err := start(e, accounts, crewOptions{
+		log: flags.log, trace: flags.trace, journal: c.Journal, stateDir: e.stateDir, traceLimit: limit, leave: flags.leave,
+	})
+	if err != nil {
+		return err
+	}
+	return show(e, crew, tui.Options{})
+}
+
+// show runs the screen over a crew and ends both. more holds what only the
+// caller knows.
+func show(e *env, c *crew, more tui.Options) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	atOnce, abort := context.WithCancel(context.Background())
+	defer abort()
+	var broken error
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-e.signals:
+		case broken = <-c.broken:
+		case <-ctx.Done():
+			return
+		}
+		cancel()
+		select {
+		case <-e.signals:
+			abort()
+		case <-atOnce.Done():
+		}
+	}()
+
+	o := more
+	o.Updates = func(ctx context.Context) iter.Seq[ua.Update] { return c.group.Watch(ctx, 0) }
+	o.Do = c.group.Do
+	o.Quit = func(ctx context.Context) {
+		ctx, done := context.WithTimeout(ctx, endLimit)
+		defer done()
+		defer context.AfterFunc(atOnce, done)()
+		c.close(ctx)
+	}
+	o.Accounts = c.group.Accounts()
+	o.Trace = c.ring
+	o.Where = append(c.where(), more.Where...)
+	o.Input, o.Output = e.stdin, e.stdout
+	err := e.screen(ctx, o)
+	cancel()
+	abort()
+	<-watched
+	c.tell(e)
+	if broken != nil {
+		return fmt.Errorf("agent: %w", broken)
+	}
+	return err
+}

@@ -1,0 +1,355 @@
+// Package config reads the config file: TOML in, checked accounts out. Every
+// fault names its file, line and key, and says what the key may be.
+//
+// It imports ua for the accounts and the TOML library, and starts nothing: no
+// sockets, no agents, no screen. A password's source is only kept; it is asked
+// when an agent needs it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"regwatch/ua"
+)
+
+// Config is what a config file says.
+type Config struct {
+	File       string
+	Accounts   []ua.Account // in the order of the file; each has a name of its own
+	Journal    Journal
+	TraceLimit uint32 // messages the screen keeps; 0: its default
+
+	// Warnings are lines for the user about what the file says and this version
+	// does not do, and about secrets that others may read.
+	Warnings []string
+}
+
+// Journal is where events are kept.
+type Journal struct {
+	Off     bool
+	File    string // "": in the state directory
+	MaxSize int64  // bytes of one file; 0: the default
+}
+
+// Default returns where the config file is looked for when none is named.
+func Default() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("no config directory: %w", err)
+	}
+	return filepath.Join(dir, "regwatch", "config.toml"), nil
+}
+
+// Load reads and checks a config file. A file that cannot be read gives the
+// system's error; one that is wrong gives Faults.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, secret, err := parse(path, string(text))
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(path); secret && err == nil && readableByOthers(info.Mode()) {
+		c.Warnings = append(c.Warnings, path+": holds a password, and others may read it: chmod 600 "+path)
+	}
+	return c, nil
+}
+
+func readableByOthers(mode fs.FileMode) bool { return mode.Perm()&0o044 != 0 }
+
+// parse reads the text of a config file; secret tells that a password is in it.
+func parse(path, text string) (c *Config, secret bool, err error) {
+	text = strings.TrimPrefix(text, "\ufeff")
+	var all map[string]any
+	if _, err := toml.Decode(text, &all); err != nil {
+		return nil, false, Faults{syntaxFault(path, err)}
+	}
+	tables, err := blocks(text)
+	if err != nil {
+		return nil, false, Faults{syntaxFault(path, err)}
+	}
+	r := reader{config: &Config{File: path}}
+	for _, b := range tables {
+		r.block(b)
+	}
+	for _, d := range r.drafts {
+		r.finish(d)
+	}
+	r.names()
+	if len(r.faults) > 0 {
+		slices.SortStableFunc(r.faults, func(a, b *Fault) int { return a.Line - b.Line })
+		return nil, false, r.faults
+	}
+	for _, d := range r.drafts {
+		r.config.Accounts = append(r.config.Accounts, d.Account)
+	}
+	return r.config, r.secret, nil
+}
+
+func syntaxFault(path string, err error) *Fault {
+	var wrong toml.ParseError
+	if errors.As(err, &wrong) {
+		return &Fault{File: path, Line: wrong.Position.Line, What: wrong.Message}
+	}
+	return &Fault{File: path, What: err.Error()}
+}
+
+// reader walks the blocks of a file and gathers what it finds.
+type reader struct {
+	config *Config
+	drafts []*draft
+	faults Faults
+	secret bool
+}
+
+func (r *reader) fault(line int, key, format string, args ...any) {
+	r.faults = append(r.faults, &Fault{File: r.config.File, Line: line, Key: key, What: fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) warn(line int, key, what string) {
+	r.config.Warnings = append(r.config.Warnings, fmt.Sprintf("%s:%d: %s: %s", r.config.File, line, key, what))
+}
+
+func (r *reader) block(b block) {
+	name := strings.Join(b.path, ".")
+	switch {
+	case name == "account" && b.list:
+		r.begin(b.line)
+	case name == "account":
+		r.fault(b.line, "account", "is a single table; write [[account]], once or more")
+		return
+	case b.list:
+		r.fault(b.line, name, "is a list of tables; write [%s]", name)
+		return
+	case len(b.path) > 0 && !isTable(name):
+		r.fault(b.line, name, "is an unknown table; the nearest known one is %s", bracketed(nearest(name, tableNames())))
+		return
+	}
+	for _, e := range b.entries {
+		r.entry(strings.Join(append(slices.Clone(b.path), e.path...), "."), e)
+	}
+}
+
+// begin opens an account.
+func (r *reader) begin(line int) {
+	r.drafts = append(r.drafts, &draft{line: line, lines: map[string]int{}})
+}
+
+// entry reads one value; name is its whole name.
+func (r *reader) entry(name string, e entry) {
+	if name == "account" { // account = [{aor = "..."}, ...]
+		if list, ok := tablesOf(e.value); ok {
+			for _, table := range list {
+				r.begin(e.line)
+				for _, inner := range flatten(nil, nil, table, e.line) {
+					r.entry("account."+strings.Join(inner.path, "."), inner)
+				}
+			}
+			return
+		}
+	}
+	below, ofAccount := strings.CutPrefix(name, "account.")
+	k, known := keyOf(name)
+	switch {
+	case !known:
+		if !strings.Contains(name, ".") {
+			if _, misplaced := keyOf("account." + name); misplaced {
+				r.fault(e.line, name, "stands before the first [[account]]; it belongs below one")
+				return
+			}
+		}
+		r.fault(e.line, below, "%s", unknown(name))
+		return
+	case ofAccount && len(r.drafts) == 0:
+		r.fault(e.line, below, "stands before the first [[account]]; it belongs below one")
+		return
+	}
+	where := place{config: r.config}
+	if ofAccount {
+		where.account = r.drafts[len(r.drafts)-1]
+		where.account.lines[below] = e.line
+	}
+	r.secret = r.secret || k.secret && e.value != ""
+	if hasControl(e.value) {
+		r.fault(e.line, below, "%s, must be without control characters", is(k, e.value))
+		return
+	}
+	if err := k.set(where, e.value); err != nil {
+		r.fault(e.line, below, "%s, must be %v", is(k, e.value), err)
+		return
+	}
+	if k.idle {
+		r.warn(e.line, below, "has no effect yet in this version")
+	}
+}
+
+// is repeats a value in a message, unless it is a secret.
+func is(k key, value any) string {
+	switch v := value.(type) {
+	case string:
+		if k.secret {
+			return "is not fit"
+		}
+		return fmt.Sprintf("is %q", v)
+	case []any, map[string]any, []map[string]any:
+		return fmt.Sprintf("is %q", fmt.Sprint(v))
+	}
+	return fmt.Sprintf("is %v", value)
+}
+
+// finish checks an account as a whole and gives it its password.
+func (r *reader) finish(d *draft) {
+	var given []string
+	for _, k := range []string{"password", "password_env", "password_command", "ha1"} {
+		if d.lines[k] > 0 {
+			given = append(given, k)
+		}
+	}
+	if len(given) > 1 {
+		last := slices.MaxFunc(given, func(a, b string) int { return d.lines[a] - d.lines[b] })
+		others := slices.DeleteFunc(given, func(k string) bool { return k == last })
+		r.fault(d.lines[last], last, "is the second way to the password beside %s; only one may be set", strings.Join(others, " and "))
+	}
+	switch {
+	case d.password != nil:
+		d.Password = fixed(*d.password)
+	case d.passwordEnv != "":
+		d.Password = FromEnv(d.passwordEnv)
+	case d.passwordCommand != "":
+		d.Password = fromCommand(d.passwordCommand)
+	}
+	if d.poll {
+		r.warn(d.lines["watch"], "watch", `"poll" has no effect yet in this version; the reg event is used`)
+	}
+	if d.moreThanOneFlow {
+		r.warn(d.lines["outbound_proxy"], "outbound_proxy", "only the first has an effect yet in this version")
+	}
+	r.check(d)
+}
+
+// check maps the agent's own verdict to a line. A key with a fault already is
+// left alone.
+func (r *reader) check(d *draft) {
+	err := d.Check()
+	if err == nil {
+		return
+	}
+	var field *ua.FieldError
+	if !errors.As(err, &field) {
+		r.fault(d.line, "", "%v", err)
+		return
+	}
+	line := d.lines[field.Key]
+	if line == 0 {
+		line = d.line
+	}
+	if slices.ContainsFunc(r.faults, func(f *Fault) bool { return f.Line == line && f.Key == field.Key }) {
+		return
+	}
+	what := field.Fault
+	if field.Example != "" {
+		what += "; write something like " + field.Example
+	}
+	r.fault(line, field.Key, "%s", what)
+}
+
+// names gives every account one, and finds those that are taken.
+func (r *reader) names() {
+	taken := map[string]*draft{}
+	for _, d := range r.drafts {
+		if d.Name == "" {
+			continue
+		}
+		if other, ok := taken[d.Name]; ok {
+			r.fault(d.lines["name"], "name", "is %q, which the account of line %d has already", d.Name, other.line)
+			continue
+		}
+		taken[d.Name] = d
+	}
+	for _, d := range r.drafts {
+		if d.Name != "" || d.AOR == "" {
+			continue
+		}
+		d.Name = userOf(d.AOR)
+		if d.Name == "" || taken[d.Name] != nil {
+			d.Name = d.AOR
+		}
+		if other, ok := taken[d.Name]; ok {
+			r.fault(d.lines["aor"], "aor", "is %q, which the account of line %d has already; give each a name", d.AOR, other.line)
+			continue
+		}
+		taken[d.Name] = d
+	}
+}
+
+// userOf is the user part of a URI, without what may stand around it.
+func userOf(uri string) string {
+	_, rest, _ := strings.Cut(uri, ":")
+	user, _, found := strings.Cut(rest, "@")
+	if !found {
+		return ""
+	}
+	user, _, _ = strings.Cut(user, ":")
+	return user
+}
+
+// hasControl finds what must never reach a header or a terminal.
+func hasControl(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return strings.ContainsFunc(v, func(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 })
+	case []any:
+		return slices.ContainsFunc(v, hasControl)
+	}
+	return false
+}
+
+func isTable(name string) bool { return slices.Contains(tableNames(), name) }
+
+func tableNames() []string {
+	var names []string
+	for _, k := range keys {
+		if table, _ := split(k.name); !slices.Contains(names, table) {
+			names = append(names, table)
+		}
+	}
+	return names
+}
+
+func tablesOf(value any) ([]map[string]any, bool) {
+	if list, ok := value.([]map[string]any); ok {
+		return list, true
+	}
+	list, ok := value.([]any)
+	if !ok {
+		return nil, false
+	}
+	var tables []map[string]any
+	for _, item := range list {
+		table, ok := item.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		tables = append(tables, table)
+	}
+	return tables, true
+}
+
+func sortedKeys(values map[string]any) []string {
+	var names []string
+	for name := range values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

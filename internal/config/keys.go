@@ -1,0 +1,146 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"regwatch/ua"
+)
+
+// key is one setting: where it stands, how its value is read, and whether it
+// does anything in this version.
+type key struct {
+	name   string // with its table: "account.aor", "account.on.probation", "ui.bell"
+	set    setter
+	idle   bool // no effect yet: setting it brings a warning
+	secret bool // its value is never repeated in a message
+}
+
+// place is what a setter writes to. Keys of [[account]] have an account, the
+// others write to the config.
+type place struct {
+	config  *Config
+	account *draft
+}
+
+// draft is an account while its keys are read.
+type draft struct {
+	ua.Account
+	line                  int            // of [[account]]
+	lines                 map[string]int // of each key, as named below the account
+	password              *string        // nil: not set
+	passwordEnv           string
+	passwordCommand       string
+	poll, moreThanOneFlow bool // asked for, and not there yet
+}
+
+// keys is every setting of the config file, in the order of the
+// documentation. Where one comes to life, its idle mark goes.
+var keys = slices.Concat([]key{
+	{name: "account.aor", set: text(func(p place) *string { return &p.account.AOR })},
+	{name: "account.name", set: text(func(p place) *string { return &p.account.Name })},
+	{name: "account.display_name", set: text(func(p place) *string { return &p.account.DisplayName })},
+	{name: "account.username", set: text(func(p place) *string { return &p.account.Username })},
+	{name: "account.password", set: password, secret: true},
+	{name: "account.password_env", set: filled(text(func(p place) *string { return &p.account.passwordEnv }))},
+	{name: "account.password_command", set: filled(text(func(p place) *string { return &p.account.passwordCommand }))},
+	{name: "account.ha1", set: hex(func(p place) *string { return &p.account.HA1 }, 32, 64), secret: true},
+	{name: "account.registrar", set: text(func(p place) *string { return &p.account.Registrar })},
+	{name: "account.outbound_proxy", set: proxies},
+	{name: "account.transport", set: transport},
+	{name: "account.local_address", set: text(func(p place) *string { return &p.account.LocalAddress })},
+	{name: "account.expires", set: number(func(p place) *uint32 { return &p.account.Expires }, 1, maxUint32)},
+	{name: "account.subscribe_expires", set: number(func(p place) *uint32 { return &p.account.SubscribeExpires }, 1, maxUint32)},
+	{name: "account.instance_id", set: text(func(p place) *string { return &p.account.InstanceID })},
+	{name: "account.reg_id", set: number(func(p place) *uint32 { return &p.account.RegID }, 1, maxInt32)},
+	{name: "account.outbound", set: not(func(p place) *bool { return &p.account.NoOutbound })},
+	{name: "account.gruu", set: not(func(p place) *bool { return &p.account.NoGRUU })},
+	{name: "account.keepalive", set: keepalive, idle: true},
+	{name: "account.register", set: not(func(p place) *bool { return &p.account.WatchOnly })},
+	{name: "account.watch", set: watch},
+	{name: "account.watch_uri", set: sipURI, idle: true},
+	{name: "account.poll_interval", set: number(nowhere[uint32], 1, maxUint32), idle: true},
+	{name: "account.settle", set: word(nowhere[string], "ask", "auto", "off"), idle: true},
+	{name: "account.subscribe_contact", set: word(nowhere[string], "address", "gruu"), idle: true},
+	{name: "account.versions", set: versions},
+	{name: "account.manners", set: word(nowhere[string], "rfc", "ims"), idle: true},
+	{name: "account.digest", set: digest},
+	{name: "account.aka_k", set: hex(nowhere[string], 32), idle: true, secret: true},
+	{name: "account.aka_op", set: hex(nowhere[string], 32), idle: true, secret: true},
+	{name: "account.aka_opc", set: hex(nowhere[string], 32), idle: true, secret: true},
+	{name: "account.aka_amf", set: hex(nowhere[string], 4), idle: true},
+	{name: "account.aka_sqn", set: hex(nowhere[string], 12), idle: true},
+	{name: "account.follow_redirects", set: flag(nowhere[bool]), idle: true},
+	{name: "account.on_exit", set: onExit},
+	{name: "account.q", set: qvalue},
+	{name: "account.contact_params", set: contactParams},
+	{name: "account.headers", set: headers},
+}, policyKeys(), []key{
+	{name: "account.tls.ca_file", set: text(nowhere[string]), idle: true},
+	{name: "account.tls.cert_file", set: text(nowhere[string]), idle: true},
+	{name: "account.tls.key_file", set: text(nowhere[string]), idle: true},
+	{name: "account.tls.server_name", set: text(nowhere[string]), idle: true},
+	{name: "account.tls.min_version", set: word(nowhere[string], "1.2", "1.3"), idle: true},
+	{name: "account.tls.insecure_skip_verify", set: flag(nowhere[bool]), idle: true},
+	{name: "ui.bell", set: flag(nowhere[bool]), idle: true},
+	{name: "ui.notify", set: flag(nowhere[bool]), idle: true},
+	{name: "ui.theme", set: text(nowhere[string]), idle: true},
+	{name: "ui.trace_limit", set: number(func(p place) *uint32 { return &p.config.TraceLimit }, 1, 1_000_000)},
+	{name: "journal.file", set: journalFile},
+	{name: "journal.max_size", set: size(func(p place) *int64 { return &p.config.Journal.MaxSize })},
+	{name: "metrics.listen", set: listenAddress, idle: true},
+})
+
+// policyKeys are the keys of [account.on], one for each kick.
+func policyKeys() []key {
+	var all []key
+	for _, kick := range ua.Kicks {
+		all = append(all, key{name: "account.on." + string(kick), set: policy(kick)})
+	}
+	return all
+}
+
+// keyOf finds a key by its whole name.
+func keyOf(name string) (key, bool) {
+	i := slices.IndexFunc(keys, func(k key) bool { return k.name == name })
+	if i < 0 {
+		return key{}, false
+	}
+	return keys[i], true
+}
+
+// unknown says what may be meant by a name that no key has.
+func unknown(name string) string {
+	if isTable(name) {
+		return "is a table; write " + bracketed(name) + " and its keys below"
+	}
+	table, own := split(name)
+	var siblings []string
+	for _, k := range keys {
+		otherTable, other := split(k.name)
+		if other == own {
+			return "is unknown here; it belongs in " + bracketed(otherTable)
+		}
+		if otherTable == table {
+			siblings = append(siblings, other)
+		}
+	}
+	if len(siblings) == 0 {
+		return "is unknown, and so is its table; known are [[account]], [account.on], [account.tls], [ui], [journal] and [metrics]"
+	}
+	return "is unknown; the nearest known one is \"" + nearest(own, siblings) + "\""
+}
+
+// split parts a whole name at its last dot.
+func split(name string) (table, own string) {
+	i := strings.LastIndexByte(name, '.')
+	return name[:max(i, 0)], name[i+1:]
+}
+
+// bracketed writes a table as its header is written.
+func bracketed(table string) string {
+	if table == "account" {
+		return "[[account]]"
+	}
+	return "[" + table + "]"
+}

@@ -1,0 +1,34 @@
+package config
+
+// nearest returns the word that takes the fewest edits from name; the first of
+// several. It returns "" without words.
+func nearest(name string, words []string) string {
+	best, least := "", -1
+	for _, word := range words {
+		if d := distance(name, word); least < 0 || d < least {
+			best, least = word, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: insertions, deletions and replacements of bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
