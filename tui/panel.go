@@ -180,7 +180,11 @@ func (a *app) panelBlock(w, rows int) []string {
 	}
 	line("who", who)
 	if m, ok := ua.MeaningOf(p.Contact.Event); ok {
-		line("means", fmt.Sprintf("%s (%s)", m.Means, m.Clause))
+		means := fmt.Sprintf("%s (%s)", m.Means, m.Clause)
+		if m.Word == reginfo.Unregistered || m.Word == reginfo.Expired {
+			means += ": the registrar's word, but not our doing"
+		}
+		line("means", means)
 		line("asks", m.Asks)
 	} else if m, ok := ua.MeaningOf(reginfo.ContactEvent(p.On)); ok {
 		line("means", fmt.Sprintf("%s (%s)", m.Means, m.Clause))

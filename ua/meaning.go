@@ -18,10 +18,10 @@ var Meanings = []Meaning{
 	{reginfo.Created, "the network made the binding, by no REGISTER", "nothing", "RFC 3680 5.1"},
 	{reginfo.Refreshed, "a REGISTER renewed the binding", "nothing", "RFC 3680 5.1"},
 	{reginfo.Shortened, "the network made the binding expire sooner", "register again before the new expiry", "RFC 3680 4.1, 5.1"},
-	{reginfo.Expired, "nobody refreshed the binding in time", "register again if it was not meant", "RFC 3680 5.1"},
+	{reginfo.Expired, "nobody refreshed the binding in time", "register again, if it was not meant", "RFC 3680 5.1"},
 	{reginfo.Deactivated, "the network removed the binding", "register again at once", "RFC 3680 5.1"},
 	{reginfo.Probation, "the network removed the binding for a while", "register again after the time it names", "RFC 3680 5.1"},
-	{reginfo.Unregistered, "a REGISTER removed the binding", "nothing: somebody asked for it", "RFC 3680 5.1"},
+	{reginfo.Unregistered, "a REGISTER removed the binding", "nothing, of a device that asked for it", "RFC 3680 5.1"},
 	{reginfo.Rejected, "the network no longer allows this user to register", "do not register again", "RFC 3680 5.1"},
 	{reginfo.Absent, "the binding is gone from the list without a word", "ask the registrar, then register again", "RFC 3680 5.2"},
 }

@@ -203,8 +203,8 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 		} else if s.expiresAt.IsZero() {
 			s.grant(seconds(s.expires), now)
 		}
-		if s.state == NotifyWait && !s.confirmed() {
-			return s.finish(now)
+		if kind == subOpen {
+			return s.finish(now) // the first NOTIFY tells, be it before or after
 		}
 		return s.finish(now, tellSubscription{})
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 // program is the built regwatch; the tests see it as a script does.
 var program = sync.OnceValues(func() (string, error) {
+	built.Store(true)
 	dir, err := os.MkdirTemp("", "regwatch-interop")
 	if err != nil {
 		return "", err
@@ -33,14 +35,16 @@ var program = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if path, err := program(); err == nil && builtProgram {
-		os.RemoveAll(filepath.Dir(path))
+	if built.Load() {
+		if path, err := program(); err == nil {
+			os.RemoveAll(filepath.Dir(path))
+		}
 	}
 	os.Exit(status)
 }
 
-// builtProgram keeps TestMain from building what no test asked for.
-var builtProgram bool
+// built keeps TestMain from building what no test asked for.
+var built atomic.Bool
 
 // line is an event of the stream, with the fields that these tests look at.
 type line struct {
@@ -70,7 +74,6 @@ type watcher struct {
 
 func watch(t *testing.T, k *interop.Kamailio, transport string, args ...string) *watcher {
 	t.Helper()
-	builtProgram = true
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
