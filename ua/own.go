@@ -1,8 +1,9 @@
 package ua
 
 import (
-	"regwatch/reginfo"
 	"strings"
+
+	"regwatch/reginfo"
 )
 
 // identity is all by which a registrar's list may show that a contact is ours.

@@ -121,11 +121,12 @@ func shortly(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
-// newUUID makes a random UUID (RFC 4122 4.4).
-func newUUID() string {
+// NewInstance makes an instance id for a device: a random urn:uuid (RFC 5626 4.1,
+// RFC 4122 4.4).
+func NewInstance() string {
 	var raw [16]byte
 	rand.Read(raw[:]) // never fails (crypto/rand)
 	raw[6] = raw[6]&0x0f | 0x40
 	raw[8] = raw[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:])
+	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:])
 }

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	mrand "math/rand/v2"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -79,19 +78,10 @@ func demo(e *env, files *agentFlags) error {
 // demoDevice is a device of alice's.
 func demoDevice(r *registrar.Registrar, name string) ua.Account {
 	return ua.Account{
-		Name: name, AOR: demoAOR, InstanceID: newInstance(), NoWatch: name != "",
+		Name: name, AOR: demoAOR, InstanceID: ua.NewInstance(), NoWatch: name != "",
 		OutboundProxy: []string{fmt.Sprintf("sip:%s;lr", r.Addr("udp"))}, Transport: "udp",
 		Password: func() (string, error) { return demoPassword, nil },
 	}
-}
-
-// newInstance makes a random urn:uuid (RFC 4122 4.4).
-func newInstance() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails (crypto/rand)
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // demoActions are the administrator's hands, aimed at our own contact unless
@@ -111,7 +101,7 @@ func demoActions(r *registrar.Registrar, us, other string) []tui.AdminAction {
 		{Key: "a", Label: "allow again", Run: do("allow alice")},
 		{Key: "s", Label: "shorten to 60 s", Run: do("shorten alice %s 60", us)},
 		{Key: "e", Label: "expire", Run: do("expire alice %s", us)},
-		{Key: "x", Label: "remove silently", Run: do("remove alice %s", us)},
+		{Key: "x", Label: "remove silently: S finds out", Run: do("remove alice %s", us)},
 		{Key: "c", Label: "create another", Run: do("create alice sip:alice@192.0.2.99 300")},
 		{Key: "k", Label: "kick second device", Run: do("deactivate alice %s", other)},
 	}
@@ -144,7 +134,7 @@ func startGuest(e *env, account ua.Account, stateDir string) *guest {
 		}
 		for {
 			for _, verb := range []ua.Verb{ua.DoUnregister, ua.DoRegister} {
-				if !pause(ctx, 20*time.Second+mrand.N(20*time.Second)) {
+				if !pause(ctx, 20*time.Second+rand.N(20*time.Second)) {
 					return
 				}
 				group.Do(account.Name, ua.Command{Verb: verb})

@@ -1,0 +1,93 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// installation is where the distribution put what a run needs.
+type installation struct {
+	kamailio, sqlite3 string
+	schema            string // folder of the *-create.sql files; empty when no database is needed
+	modules           string // folder of the modules
+	load              []string
+}
+
+// Modules by the Debian package that holds them, in the order in which they must be loaded.
+var modulePackages = []struct {
+	pkg     string
+	modules []string
+	wanted  func(Options) bool
+}{
+	{"kamailio", []string{"jsonrpcs", "kex", "corex", "tm", "tmx", "sl", "rr", "pv", "maxfwd", "textops", "siputils", "xlog", "path"}, nil},
+	{"kamailio-outbound-modules", []string{"outbound"}, func(o Options) bool { return o.Outbound }},
+	{"kamailio", []string{"usrloc", "registrar", "auth"}, nil},
+	{"kamailio", []string{"nathelper"}, func(o Options) bool { return o.FixNAT }},
+	{"kamailio-sqlite-modules", []string{"db_sqlite"}, func(o Options) bool { return !o.NoRegEvent }},
+	{"kamailio-presence-modules", []string{"presence", "presence_reginfo", "pua", "pua_reginfo"}, func(o Options) bool { return !o.NoRegEvent }},
+	{"kamailio-tls-modules", []string{"tls"}, func(o Options) bool { return o.TLS }},
+}
+
+// findInstallation finds all that the options need. The error names every package to install, not only the first.
+func findInstallation(opts Options) (installation, error) {
+	var (
+		inst    installation
+		missing []string
+	)
+	lack := func(pkg string) {
+		if !slices.Contains(missing, pkg) {
+			missing = append(missing, pkg)
+		}
+	}
+	inst.kamailio = lookPath("kamailio")
+	if inst.kamailio == "" {
+		lack("kamailio")
+	}
+	for _, pattern := range []string{"/usr/lib/*/kamailio/modules", "/usr/lib64/kamailio/modules", "/usr/lib/kamailio/modules"} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			inst.modules = found[0]
+			break
+		}
+	}
+	for _, p := range modulePackages {
+		if p.wanted != nil && !p.wanted(opts) {
+			continue
+		}
+		for _, m := range p.modules {
+			if _, err := os.Stat(filepath.Join(inst.modules, m+".so")); inst.modules == "" || err != nil {
+				lack(p.pkg)
+			}
+			inst.load = append(inst.load, m)
+		}
+	}
+	if !opts.NoRegEvent {
+		if inst.sqlite3 = lookPath("sqlite3"); inst.sqlite3 == "" {
+			lack("sqlite3")
+		}
+		inst.schema = "/usr/share/kamailio/db_sqlite"
+		if _, err := os.Stat(filepath.Join(inst.schema, "presence-create.sql")); err != nil {
+			lack("kamailio-sqlite-modules")
+		}
+	}
+	if len(missing) > 0 {
+		return installation{}, fmt.Errorf("not installed: apt-get install %s", strings.Join(missing, " "))
+	}
+	return inst, nil
+}
+
+// lookPath also looks where users' PATHs often do not.
+func lookPath(name string) string {
+	if p, err := exec.LookPath(name); err == nil {
+		return p
+	}
+	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin"} {
+		if p, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return p
+		}
+	}
+	return ""
+}

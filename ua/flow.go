@@ -1,0 +1,122 @@
+package ua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"regwatch/internal/guard"
+	"regwatch/internal/wire"
+)
+
+// connect makes the way to the next hop, off this goroutine.
+func (a *Agent) connect() {
+	if a.connecting {
+		return
+	}
+	a.connecting = true
+	hop := a.account.Registrar
+	if len(a.account.OutboundProxy) > 0 {
+		hop = a.account.OutboundProxy[0]
+	}
+	stacks, transport, local := a.group.stacks, a.account.Transport, a.local
+	go func() {
+		defer guard.Recover(a.group.options.OnPanic)
+		ctx, cancel := context.WithTimeout(a.group.ctx, transactionTime)
+		defer cancel()
+		targets, err := wire.Locate(ctx, stacks.Network(), hop, transport)
+		var flow *wire.Flow
+		for _, target := range targets {
+			if flow, err = stacks.Flow(ctx, target, local); err == nil {
+				break
+			}
+		}
+		a.post(flowResult{flow, err})
+	}()
+}
+
+func (a *Agent) connected(r flowResult, now time.Time) {
+	a.connecting = false
+	unsent := a.unsent
+	a.unsent = nil
+	if r.err != nil {
+		a.flowCause = r.err.Error()
+		a.apply(a.reg.brokenIf(r.err.Error(), now), now)
+		if a.sub.inFlight != "" {
+			a.apply(a.sub.broken(r.err.Error(), now), now)
+		}
+		return
+	}
+	changed := a.flow != r.flow
+	a.useFlow(r.flow)
+	if changed {
+		a.tellFlow(now, "up", "")
+	}
+	if changed && a.leaving == nil && a.reg.state == Retrying && a.reg.status == 0 {
+		a.apply(a.reg.want(regBind, now), now) // what it waits for is here
+	}
+	for _, e := range unsent {
+		a.transmit(e, now)
+	}
+}
+
+func (a *Agent) useFlow(flow *wire.Flow) {
+	if a.box == nil || a.flow == nil || a.flow.Stack() != flow.Stack() {
+		if a.box != nil {
+			a.box.Detach()
+		}
+		a.box = flow.Stack().Attach(a.aor.User, func(in *wire.Incoming) { a.post(in) })
+		if a.sub.live() {
+			a.box.Expect(a.sub.callID)
+		}
+	}
+	a.flow = flow
+	a.id.contact = a.contactURI("")
+	if flow.Transport() != wire.UDP {
+		go func() {
+			defer guard.Recover(a.group.options.OnPanic)
+			select {
+			case <-flow.Done():
+				a.post(flowGone{flow})
+			case <-a.done:
+			}
+		}()
+	}
+}
+
+// dropFlow makes the next request go over a new connection: one that swallowed
+// a request would swallow the next. The UDP socket is shared, and stays.
+func (a *Agent) dropFlow() {
+	if a.flow != nil && a.flow.Transport() != wire.UDP {
+		a.flow.Close()
+	}
+}
+
+func (a *Agent) flowGone(g flowGone, now time.Time) {
+	if a.flow != g.flow {
+		return
+	}
+	cause := "connection lost"
+	if err := g.flow.Err(); err != nil && !errors.Is(err, wire.ErrClosed) {
+		cause += ": " + err.Error()
+	}
+	a.flowCause = cause
+	a.tellFlow(now, "down", cause)
+	a.flow = nil
+	if a.leaving == nil {
+		a.apply(a.reg.flowLost(cause, now), now)
+	}
+}
+
+func (a *Agent) tellFlow(now time.Time, state, cause string) {
+	d := FlowDetail{
+		State: state, RegID: a.account.RegID, Transport: a.flow.Transport(),
+		Local: a.flow.Local().String(), Remote: a.flow.Remote().String(), Cause: cause,
+	}
+	summary := fmt.Sprintf("%s %s > %s %s", d.Transport, d.Local, d.Remote, state)
+	if cause != "" {
+		summary += ": " + cause
+	}
+	a.tell(now, summary, d)
+}
