@@ -108,11 +108,11 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 	for _, line := range r.response.Headers.Values("Service-Route") {
 		a.service = append(a.service, wire.SplitList(line)...)
 	}
-	if a.reg.inFlight != regBind {
-		return
-	}
 	ours, ok := a.ourContact(r.response)
-	if !ok {
+	if a.reg.inFlight == regQuery {
+		a.tellQuery(r, ok, now)
+	}
+	if a.reg.inFlight != regBind || !ok {
 		return
 	}
 	a.outbound = r.response.Headers.HasToken("Require", "outbound")
@@ -124,6 +124,21 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 	a.tellGRUUs(now, a.ledger.learnTemporary(GRUU{
 		URI: ours.Params.Get("temp-gruu"), CallID: a.id.callID, CSeq: r.cseq, RegID: a.account.RegID,
 	}, FromRegister))
+}
+
+// tellQuery says what the registrar holds for the address-of-record.
+func (a *Agent) tellQuery(r registerResult, ours bool, now time.Time) {
+	contacts, _ := r.response.Headers.ParseNameAddrs("Contact")
+	reason := fmt.Sprintf("queried: %d contact(s) bound", len(contacts))
+	switch {
+	case ours:
+		reason += ", ours among them"
+	case a.reg.registered():
+		reason += ", ours is not among them"
+	}
+	a.tell(now, reason, RegistrationDetail{
+		State: a.reg.state, AOR: a.account.AOR, Status: r.response.Status, Reason: reason, CallID: a.id.callID, CSeq: r.cseq,
+	})
 }
 
 func (a *Agent) tellGRUUs(now time.Time, list []GRUUDetail) {

@@ -354,3 +354,44 @@ func TestGapForkAndOrder(t *testing.T) {
 		}
 	})
 }
+
+// The answer of RFC 5627 has ";" and "=" within its quoted GRUUs: just
+// those two are learned, whole.
+func TestGRUUsOfTheStandardsAnswer(t *testing.T) {
+	n := memnet.New()
+	s := newScripted(t, n.Host(registrarHost), wire.UDP, netip.MustParseAddrPort(registrarHost+":5060"))
+	g := ua.NewGroup(ua.Options{Network: n.Host(phoneHost)})
+	err := g.Start(ua.Account{
+		AOR: "sip:callee@example.com", Registrar: "sip:" + registrarHost, NoWatch: true,
+		InstanceID: "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := s.next("REGISTER")
+	contact, _, _ := strings.Cut(header(request, "Contact"), ";")
+	s.answer(request, "200 OK", "Contact: "+contact+
+		`;pub-gruu="sip:callee@example.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"`+
+		`;temp-gruu="sip:tgruu.7hs==jd7vnzga5w7fajsc7-ajd6fabz0f8g5@example.com;gr"`+
+		`;+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>";expires=3600`)
+	r := &run{Group: g, lab: &lab{t: t}}
+	r.collect(func(e ua.Event) bool {
+		d, ok := e.Detail.(ua.RegistrationDetail)
+		return ok && d.State == ua.Registered
+	})
+	var got []string
+	for update := range g.Watch(t.Context(), 0) {
+		for _, gruu := range update.Snapshots[0].GRUUs {
+			got = append(got, string(gruu.Type)+" "+gruu.URI)
+		}
+		break
+	}
+	want := "[public sip:callee@example.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6" +
+		" temporary sip:tgruu.7hs==jd7vnzga5w7fajsc7-ajd6fabz0f8g5@example.com;gr]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("learned %v, want %s", got, want)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	g.Close(ctx, true)
+}
