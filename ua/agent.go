@@ -24,8 +24,9 @@ type Agent struct {
 	flow       *wire.Flow // nil: none yet, or lost
 	box        *wire.Box
 	connecting bool
-	unsent     []effect // sendRegister and sendSubscribe that wait for the flow
-	flowCause  string   // why it is down
+	unsent     []effect   // sendRegister and sendSubscribe that wait for the flow
+	flowCause  string     // why it is down
+	suspect    *wire.Flow // the last that carried no answer
 
 	creds     *wire.Credentials
 	secret    secretState
@@ -45,7 +46,8 @@ type Agent struct {
 	sub      subscription
 	subCSeq  uint32
 	subVia   *wire.Flow // that the last SUBSCRIBE went over: its Contact names it
-	askedAll time.Time
+	askedAll time.Time  // when full state was last asked for
+	askAll   time.Time  // when it is to be asked for again; zero: not
 
 	table    *reginfo.Table
 	id       identity
@@ -92,11 +94,14 @@ type (
 	}
 	flowGone       struct{ flow *wire.Flow }
 	registerResult struct {
+		flow     *wire.Flow
 		cseq     uint32
 		response *wire.Response
 		err      error
 	}
 	subscribeResult struct {
+		flow     *wire.Flow
+		callID   string
 		cseq     uint32
 		response *wire.Response
 		err      error
@@ -227,10 +232,12 @@ func (a *Agent) command(c Command, now time.Time) {
 		a.reaction.automatic = false
 		a.apply(a.reg.want(regBind, now), now)
 	case DoUnregister:
+		a.reaction.clear() // also what was to happen by itself
 		a.apply(a.reg.want(regUnbind, now), now)
 	case DoQuery:
 		a.apply(a.reg.want(regQuery, now), now)
 	case DoRemoveAll:
+		a.reaction.clear()
 		a.apply(a.reg.want(regWipe, now), now)
 	case DoSubscribe:
 		a.apply(a.sub.want(now), now)
@@ -248,12 +255,13 @@ func (a *Agent) goodbye(g goodbye, now time.Time) {
 	if a.leaving != nil {
 		return
 	}
+	g.leave = g.leave || a.account.Leave
 	a.leaving = &g
 	a.reaction.clear()
 	a.reg.retryAt, a.reg.refreshAt, a.sub.retryAt = time.Time{}, time.Time{}, time.Time{}
 	a.reg.wanted = nil
 	// A REGISTER under way may still bind us: its answer is waited for.
-	if !g.leave && (a.reg.registered() || a.reg.inFlight == regBind) && a.flow != nil {
+	if !g.leave && (a.reg.registered() || a.reg.inFlight == regBind && !a.reg.asking) && a.flow != nil {
 		a.apply(a.reg.want(regUnbind, now), now)
 		return
 	}
@@ -270,10 +278,9 @@ func (a *Agent) left() bool {
 	if a.flow == nil {
 		return true // nobody to say it to
 	}
-	if a.leaving.leave {
-		return a.sub.inFlight == ""
-	}
-	return a.reg.inFlight == "" && a.sub.inFlight == ""
+	// Whoever is asked for a password is not waited for.
+	subscribed := a.sub.inFlight == "" || a.sub.asking
+	return subscribed && (a.leaving.leave || a.reg.inFlight == "" || a.reg.asking)
 }
 
 // apply carries out what the state machines ask for.
@@ -289,9 +296,13 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 		case boundEffect:
 			a.boundNow(now)
 		case lostEffect:
-			a.lostNow(e.cause, now)
+			a.lostNow(e, now)
+		case tellQueryFailed:
+			a.tell(now, e.reason, RegistrationDetail{
+				State: a.reg.state, AOR: a.account.AOR, Status: a.reg.status, Reason: e.reason, CallID: a.id.callID, CSeq: a.regCSeq,
+			})
 		case needFlow:
-			a.dropFlow()
+			a.dropFlow(now)
 		case newDialog:
 			a.newDialog(e)
 		case noNotify:
@@ -313,13 +324,16 @@ func (a *Agent) tick(now time.Time) {
 	a.apply(a.reg.tick(now), now)
 	a.apply(a.sub.tick(now), now)
 	a.settleDeferred(now)
+	if due(a.askAll, now) {
+		a.askFull(now)
+	}
 	for len(a.goneAt) > 0 && !now.Before(a.goneAt[0]) {
 		a.gone, a.goneAt = a.gone[1:], a.goneAt[1:]
 	}
 }
 
 func (a *Agent) next() time.Time {
-	at := earliest(earliest(a.reg.next(), a.sub.next()), a.reaction.next())
+	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(a.reaction.next(), a.askAll))
 	if len(a.goneAt) > 0 {
 		at = earliest(at, a.goneAt[0])
 	}

@@ -22,14 +22,19 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 		return
 	}
 	if r.err != nil {
+		a.suspect = r.flow
 		a.apply(a.reg.broken(explain(r.err), now), now)
 		a.settleDeferred(now)
 		return
 	}
+	a.roundTrip = r.response.RoundTrip
 	a.learnFromAnswer(r.response)
 	answer := a.readRegisterAnswer(r.response)
 	finish := func() {
 		now := time.Now()
+		if r.cseq != a.regCSeq || a.reg.inFlight == "" {
+			return // the connection went while the password was asked for
+		}
 		if answer.status < 300 {
 			a.registerAccepted(r, now)
 		}
@@ -37,7 +42,7 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 		a.settleDeferred(now)
 	}
 	if answer.status == 401 || answer.status == 407 {
-		a.challenged(r.response, a.reg.challenge, a.reg.tries, func(ok bool, fault string) {
+		a.challenged(r.response, &a.reg.answeredTo, a.reg.tries, &a.reg.asking, func(ok bool, fault string) {
 			answer.retryAuth, answer.authFault = ok, fault
 			finish()
 		})
@@ -59,7 +64,6 @@ func explain(err error) string {
 
 // learnFromAnswer takes from any final answer what it tells of the way.
 func (a *Agent) learnFromAnswer(r *wire.Response) {
-	a.roundTrip = r.RoundTrip
 	if seen, ok := r.SeenAs(); ok {
 		a.seenAs = seen
 	}
@@ -82,19 +86,18 @@ func (a *Agent) readRegisterAnswer(r *wire.Response) registerAnswer {
 	return answer
 }
 
-// ourContact finds our binding among those that a 2xx lists: by instance and
-// reg-id, else by URI.
+// ourContact finds our binding among those that a 2xx lists: by URI, else, where
+// the registrar rewrote that, by instance and reg-id. The URI comes first, since
+// the device may have left a binding under another address.
 func (a *Agent) ourContact(r *wire.Response) (ours wire.NameAddr, ok bool) {
 	contacts, _ := r.Headers.ParseNameAddrs("Contact")
-	instance := "<" + a.id.instance + ">"
-	for _, c := range contacts {
-		regID, hasRegID := wire.LeadingNumber(c.Params.Get("reg-id"))
-		if strings.EqualFold(c.Params.Get("+sip.instance"), instance) && (!hasRegID || regID == a.id.regID) &&
-			(hasRegID || reginfo.SameURI(c.URI, a.id.contact) || !a.usesOutbound()) {
-			return c, true
-		}
-	}
 	i := slices.IndexFunc(contacts, func(c wire.NameAddr) bool { return reginfo.SameURI(c.URI, a.id.contact) })
+	if i < 0 {
+		i = slices.IndexFunc(contacts, func(c wire.NameAddr) bool {
+			regID, shown := wire.LeadingNumber(c.Params.Get("reg-id"))
+			return strings.EqualFold(c.Params.Get("+sip.instance"), "<"+a.id.instance+">") && (!shown || regID == a.id.regID)
+		})
+	}
 	if i < 0 {
 		return wire.NameAddr{}, false
 	}
@@ -116,7 +119,8 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 		return
 	}
 	a.outbound = r.response.Headers.HasToken("Require", "outbound")
-	a.answered, a.justBound, a.listed = r.cseq, now, false
+	// The document that tells of this REGISTER may have overtaken its 2xx.
+	a.answered, a.justBound, a.listed = r.cseq, now, a.listedWith(r.cseq)
 	if n, ok := wire.LeadingNumber(ours.Params.Get("expires")); ok && n > a.reg.expires {
 		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", a.reg.expires, n)})
 	}
@@ -163,26 +167,28 @@ func (a *Agent) boundNow(now time.Time) {
 		a.apply(a.sub.want(now), now)
 	}
 	// NOTIFYs still go to the Contact of a connection that is gone.
-	if a.sub.confirmed() && a.subVia != a.flow && a.flow.Transport() != wire.UDP {
+	if a.sub.confirmed() && a.flow != nil && a.subVia != a.flow && a.flow.Transport() != wire.UDP {
 		a.apply(a.sub.want(now), now)
 	}
 }
 
 // lostNow: our contact is no longer bound, by our own doing or by lapse.
-func (a *Agent) lostNow(cause string, now time.Time) {
-	if !a.removed {
+func (a *Agent) lostNow(lost lostEffect, now time.Time) {
+	if lost.lapse {
 		a.lapsedAt = now
 	}
 	a.outbound = false
-	a.tellGRUUs(now, a.ledger.voidAll(cause))
+	a.tellGRUUs(now, a.ledger.voidAll(lost.cause))
 	a.save()
 }
 
 func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
-	if r.cseq != a.subCSeq || a.sub.inFlight == "" {
-		return
+	current := func() bool { return r.callID == a.sub.callID && r.cseq == a.subCSeq && a.sub.inFlight != "" }
+	if !current() {
+		return // the dialog that it belongs to is over
 	}
 	if r.err != nil {
+		a.suspect = r.flow
 		a.apply(a.sub.broken(explain(r.err), now), now)
 		return
 	}
@@ -193,7 +199,10 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 	answer.minExpires, _ = h.Number("Min-Expires")
 	answer.retryAfter, answer.hasRetry = h.Number("Retry-After")
 	if answer.status == 401 || answer.status == 407 {
-		a.challenged(r.response, a.sub.challenge, a.sub.tries, func(ok bool, fault string) {
+		a.challenged(r.response, &a.sub.answeredTo, a.sub.tries, &a.sub.asking, func(ok bool, fault string) {
+			if !current() {
+				return
+			}
 			answer.retryAuth, answer.authFault = ok, fault
 			a.apply(a.sub.answered(answer, time.Now()), time.Now())
 		})
@@ -203,10 +212,12 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 }
 
 // challenged decides whether a 401 or 407 is answered: then gets true, or why
-// not. tried says that the request which it rejects carried credentials made
-// from the challenge just before; those sent ahead with a kept nonce are no such
-// try. then may be called later, when a password had to be fetched.
-func (a *Agent) challenged(r *wire.Response, tried bool, tries int, then func(ok bool, fault string)) {
+// not. answeredTo are the realms whose challenges were answered in this exchange:
+// one that comes again rejects what it was given. Credentials sent ahead with a
+// kept nonce are no such answer, and the other realm of a proxy is another
+// question. then may be called later, when a password had to be fetched; asking
+// is true until then.
+func (a *Agent) challenged(r *wire.Response, answeredTo *[]string, tries int, asking *bool, then func(ok bool, fault string)) {
 	if a.secret == secretUnknown && !a.creds.Known() && a.account.Password != nil {
 		a.secret = secretLoading
 		password := a.account.Password
@@ -217,9 +228,14 @@ func (a *Agent) challenged(r *wire.Response, tried bool, tries int, then func(ok
 		}()
 	}
 	if a.secret == secretLoading {
-		a.onSecret = append(a.onSecret, func() { a.challenged(r, tried, tries, then) })
+		*asking = true
+		a.onSecret = append(a.onSecret, func() { a.challenged(r, answeredTo, tries, asking, then) })
 		return
 	}
+	*asking = false
+	realms := r.Realms()
+	tried := slices.ContainsFunc(realms, func(realm string) bool { return slices.Contains(*answeredTo, realm) })
+	*answeredTo = append(*answeredTo, realms...)
 	stale, err := a.creds.Learn(r)
 	switch {
 	case err != nil:

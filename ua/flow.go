@@ -25,7 +25,7 @@ func (a *Agent) connect() {
 		defer guard.Recover(a.group.options.OnPanic)
 		ctx, cancel := context.WithTimeout(a.group.ctx, transactionTime)
 		defer cancel()
-		targets, err := wire.Locate(ctx, stacks.Network(), hop, transport)
+		targets, err := stacks.Locate(ctx, hop, transport)
 		var flow *wire.Flow
 		for _, target := range targets {
 			if flow, err = stacks.Flow(ctx, target, local); err == nil {
@@ -87,10 +87,13 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 
 // dropFlow makes the next request go over a new connection: one that swallowed
 // a request would swallow the next. The UDP socket is shared, and stays.
-func (a *Agent) dropFlow() {
-	if a.flow != nil && a.flow.Transport() != wire.UDP {
-		a.flow.Close()
+func (a *Agent) dropFlow(now time.Time) {
+	if a.flow == nil || a.flow != a.suspect || a.flow.Transport() == wire.UDP {
+		return
 	}
+	flow := a.flow
+	a.flowLost("closed by us: it carried no answer", now)
+	flow.Close()
 }
 
 func (a *Agent) flowGone(g flowGone, now time.Time) {
@@ -101,6 +104,11 @@ func (a *Agent) flowGone(g flowGone, now time.Time) {
 	if err := g.flow.Err(); err != nil && !errors.Is(err, wire.ErrClosed) {
 		cause += ": " + err.Error()
 	}
+	a.flowLost(cause, now)
+}
+
+// flowLost: our binding goes over a connection that is no more.
+func (a *Agent) flowLost(cause string, now time.Time) {
 	a.flowCause = cause
 	a.tellFlow(now, "down", cause)
 	a.flow = nil

@@ -112,6 +112,9 @@ func (h *hub) since(since uint64, shown map[string]*Snapshot) Update {
 			update.Snapshots = append(update.Snapshots, s)
 		}
 	}
+	if since > h.seq {
+		since = 0 // a number of another run
+	}
 	oldest := h.seq - uint64(len(h.events)) // number before the oldest that is kept
 	if since < oldest {
 		update.Missed = oldest - since

@@ -30,10 +30,12 @@ type evidence struct {
 	sent      []sentRegister // the newest last, answered or not
 	pending   regKind        // of the REGISTER under way; "" none
 	removed   bool           // our removal is under way, or was the last that was answered
+	wiped     bool           // and it was of all bindings
 	answered  uint32         // CSeq of our last REGISTER that got a 2xx
 	expiresAt time.Time      // of our binding, by our clock; zero: none
 	lapsedAt  time.Time      // when our binding last ran out; zero: never
 	justBound time.Time      // when our last REGISTER got its 2xx; zero: never
+	delay     time.Duration  // how long that 2xx took: the registrar may count from as much earlier
 }
 
 // judgement is what was made of a change.
@@ -59,9 +61,9 @@ func (e evidence) judge(change reginfo.Change, m match) judgement {
 	case m.earlierRun:
 		e.judgeEarlier(&j, removal)
 	case !m.own:
-		judgeOther(&j, row.Contact)
+		e.judgeOther(&j, row.Contact, removal)
 	case removal:
-		e.judgeRemoval(&j, row.Contact)
+		e.judgeRemoval(&j, change)
 	default:
 		e.judgeBinding(&j, change)
 	}
@@ -81,7 +83,11 @@ func (e evidence) judgeEarlier(j *judgement, removal bool) {
 	}
 }
 
-func judgeOther(j *judgement, c reginfo.Contact) {
+func (e evidence) judgeOther(j *judgement, c reginfo.Contact, removal bool) {
+	if removal && e.wiped && underAnotherName(j.event) {
+		j.say(OriginSelf, "we removed all bindings")
+		return
+	}
 	switch j.event {
 	case reginfo.Created:
 		// By the standard no REGISTER made it; Kamailio says so of every new one.
@@ -99,22 +105,18 @@ func judgeOther(j *judgement, c reginfo.Contact) {
 	}
 }
 
-func (e evidence) judgeRemoval(j *judgement, c reginfo.Contact) {
-	switch j.event {
-	case reginfo.Deactivated, reginfo.Probation, reginfo.Rejected:
-		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
-		if e.older(c) {
-			j.stale = true
-			j.evidence = append(j.evidence, e.staleness(c))
-		}
-		return
-	}
+func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
+	c := change.Row().Contact
 	switch {
+	case e.older(c), change.Before == nil && c.CallID != "" && c.CallID != e.callID:
+		// Older than our last REGISTER; or the end of a binding that this table
+		// never held, under a Call-ID that was never ours: a registrar may give a
+		// new subscriber the last document as it was.
+		j.stale = true
+	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected:
+		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
 	case e.removed:
 		j.say(OriginSelf, "we asked for the removal")
-	case e.older(c):
-		j.stale = true
-		j.say(OriginSelf, e.staleness(c))
 	case !e.expiresAt.IsZero() && e.now.Add(lapseSlack).Before(e.expiresAt):
 		left := e.expiresAt.Sub(e.now).Round(time.Second)
 		facts := []string{"we did not ask for it", fmt.Sprintf("our registration still had %s to run", left)}
@@ -134,10 +136,6 @@ func (e evidence) judgeRemoval(j *judgement, c reginfo.Contact) {
 // that got a 2xx.
 func (e evidence) older(c reginfo.Contact) bool {
 	return e.callID != "" && c.CallID == e.callID && c.CSeq.Present && c.CSeq.Value < uint64(e.answered)
-}
-
-func (e evidence) staleness(c reginfo.Contact) string {
-	return fmt.Sprintf("it is older than our REGISTER %d: it tells of %d", e.answered, c.CSeq.Value)
 }
 
 func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
@@ -172,12 +170,15 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 // REGISTER of ours is under way the time granted is not known.
 func (e evidence) sooner(change reginfo.Change) bool {
 	return change.Before != nil && e.pending != regBind && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
-		change.After.ExpiresAt.Add(expirySlack).Before(e.expiresAt)
+		change.After.ExpiresAt.Add(expirySlack+e.delay).Before(e.expiresAt)
 }
 
-// nothing reports whether the change is no more than a binding's time told anew,
-// that is not our loss.
+// nothing reports whether a change of our binding is none: a document from before
+// our last REGISTER, or a time told anew that is not our loss.
 func (e evidence) nothing(change reginfo.Change) bool {
+	if change.After != nil && change.After.Contact.Active() && e.older(change.After.Contact) {
+		return true
+	}
 	return change.Kind == reginfo.Altered && len(change.Fields) == 1 && change.Fields[0] == "expires" &&
 		change.After.Contact.Event != reginfo.Shortened && !e.sooner(change)
 }

@@ -55,7 +55,7 @@ func (r *reaction) kick(k Kick, policy Policy, p Prompt, left time.Duration, now
 		}
 		p.Decision, p.ActAt = Waiting, now.Add(wait+jitter)
 	case k == KickShortened:
-		p.Decision, p.ActAt = Reregistering, now.Add(min(jitter, left/2))
+		p.Decision, p.ActAt = Reregistering, now.Add(min(jitter, max(left, 0)/2))
 	default:
 		p.Decision, p.ActAt = Reregistering, now.Add(jitter)
 	}

@@ -40,12 +40,13 @@ type registration struct {
 	expires uint32 // asked for; raised by 423
 	noRegID bool   // 439: the first hop has no outbound
 
-	inFlight  regKind // "" none
-	sentAt    time.Time
-	challenge bool // credentials for the challenge before were sent in this exchange
-	tries     int  // requests sent in this exchange
-	slow      string
-	wanted    []regKind
+	inFlight   regKind // "" none
+	sentAt     time.Time
+	answeredTo []string // realms whose challenge was answered in this exchange
+	tries      int      // requests sent in this exchange
+	asking     bool     // an answer is here, and waits for the password
+	slow       string
+	wanted     []regKind
 
 	granted   time.Duration
 	expiresAt time.Time // zero: not registered
@@ -63,7 +64,12 @@ type (
 	// boundEffect: a 2xx bound our contact.
 	boundEffect struct{}
 	// lostEffect: our contact is no longer bound, by our own doing or lapse.
-	lostEffect struct{ cause string }
+	lostEffect struct {
+		cause string
+		lapse bool // its time ran out
+	}
+	// tellQueryFailed makes an event of a query that failed.
+	tellQueryFailed struct{ reason string }
 	// needFlow: the way to the registrar is to be made anew before the next try.
 	needFlow struct{}
 )
@@ -97,17 +103,25 @@ func (r *registration) want(kind regKind, now time.Time) []effect {
 	if kind == regBind {
 		r.retryAt, r.held = time.Time{}, false
 	}
-	if r.inFlight != "" {
+	if r.inFlight == "" {
+		return r.begin(kind, now)
+	}
+	if kind == regQuery {
 		if r.inFlight != kind && !slices.Contains(r.wanted, kind) {
 			r.wanted = append(r.wanted, kind)
 		}
 		return nil
 	}
-	return r.begin(kind, now)
+	// Of what would change the binding, the last wish counts.
+	r.wanted = slices.DeleteFunc(r.wanted, func(k regKind) bool { return k != regQuery })
+	if r.inFlight != kind {
+		r.wanted = append(r.wanted, kind)
+	}
+	return nil
 }
 
 func (r *registration) begin(kind regKind, now time.Time) []effect {
-	r.inFlight, r.sentAt, r.challenge, r.tries, r.slow = kind, now, false, 1, ""
+	r.inFlight, r.sentAt, r.answeredTo, r.tries, r.slow = kind, now, nil, 1, ""
 	effects := []effect{sendRegister{kind}}
 	switch {
 	case kind == regBind && !r.registered():
@@ -131,7 +145,7 @@ func (r *registration) again(now time.Time) []effect {
 
 // finish ends the exchange and begins what waits.
 func (r *registration) finish(now time.Time, effects ...effect) []effect {
-	r.inFlight, r.slow = "", ""
+	r.inFlight, r.slow, r.asking = "", "", false
 	if len(r.wanted) > 0 {
 		kind := r.wanted[0]
 		r.wanted = r.wanted[1:]
@@ -142,17 +156,16 @@ func (r *registration) finish(now time.Time, effects ...effect) []effect {
 
 // answered takes the final answer to the REGISTER under way.
 func (r *registration) answered(a registerAnswer, now time.Time) []effect {
-	r.status = a.status
+	r.status, r.asking = a.status, false
 	switch {
 	case a.status < 300:
 		return r.accepted(a, now)
 	case a.status == 401 || a.status == 407:
 		if a.retryAuth {
-			r.challenge = true
 			return r.again(now)
 		}
 		return r.refused(a, a.authFault, now)
-	case a.status == 423 && a.minExpires > r.expires && r.inFlight == regBind:
+	case a.status == 423 && a.minExpires > r.expires && r.inFlight == regBind && r.tries < exchangeMax:
 		// RFC 3261 10.2.8: ask for as much as the registrar wants.
 		r.expires = a.minExpires
 		return r.again(now)
@@ -180,11 +193,16 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 	case regUnbind, regWipe:
 		r.drop()
 		r.enter(Unregistered, "unregistered by us", now)
-		return r.finish(now, tellRegistration{}, lostEffect{"we unregistered"})
+		return r.finish(now, tellRegistration{}, lostEffect{cause: "we unregistered"})
 	}
 	if !a.ours || a.expires == 0 {
 		// RFC 3261 10.3: the 200 lists what is bound; what it does not list is not.
-		return r.failed(fmt.Sprintf("%d %s, but our contact is not among the bindings", a.status, a.reason), 0, now)
+		reason := fmt.Sprintf("%d %s, but our contact is not among the bindings", a.status, a.reason)
+		if !r.registered() {
+			return r.failed(reason, 0, now)
+		}
+		r.drop()
+		return append([]effect{lostEffect{cause: reason}}, r.failed(reason, 0, now)...)
 	}
 	r.failures, r.held = 0, false
 	r.grant(now, seconds(a.expires))
@@ -230,12 +248,11 @@ func (r *registration) gaveUp(reason string, now time.Time) []effect {
 func (r *registration) end(state RegistrationState, reason string, now time.Time) []effect {
 	switch r.inFlight {
 	case regQuery:
-		r.reason = "query: " + reason
-		return r.finish(now, tellRegistration{})
+		return r.finish(now, tellQueryFailed{"query: " + reason})
 	case regUnbind, regWipe:
 		r.drop()
 		r.enter(Unregistered, "our removal was not confirmed: "+reason, now)
-		return r.finish(now, tellRegistration{}, lostEffect{"we gave it up"})
+		return r.finish(now, tellRegistration{}, lostEffect{cause: "we gave it up"})
 	}
 	r.failures++
 	r.refreshAt, r.retryAt = time.Time{}, time.Time{}
@@ -274,15 +291,20 @@ func (r *registration) brokenIf(reason string, now time.Time) []effect {
 	return r.broken(reason, now)
 }
 
-// flowLost: the connection went while nothing was under way.
+// flowLost: the connection went. A REGISTER under way fails by itself, and a
+// retry that is set stays set: only the loss of a good flow is met at once
+// (RFC 5626 4.5).
 func (r *registration) flowLost(reason string, now time.Time) []effect {
-	if r.inFlight != "" || r.state == Refused || r.state == Failed || r.state == Unregistered || r.state == "" {
-		return []effect{needFlow{}}
+	if r.inFlight == regQuery && r.state == Registered && !slices.Contains(r.wanted, regBind) {
+		r.wanted = append(r.wanted, regBind)
+	}
+	if r.inFlight != "" || r.state != Registered {
+		return nil
 	}
 	r.failures++
 	r.refreshAt, r.retryAt = time.Time{}, now
 	r.enter(Retrying, reason, now)
-	return []effect{needFlow{}, tellRegistration{}}
+	return []effect{tellRegistration{}}
 }
 
 // backoff is 50 to 100 % of min(1800 s, 30 s * 2^failures) (RFC 5626 4.5).
@@ -318,7 +340,7 @@ func (r *registration) shortened(left time.Duration, hold bool, now time.Time) [
 // tick does what is due.
 func (r *registration) tick(now time.Time) []effect {
 	var effects []effect
-	if r.inFlight != "" && r.slow == "" && !now.Before(r.sentAt.Add(slowAfter)) {
+	if r.inFlight != "" && !r.asking && r.slow == "" && !now.Before(r.sentAt.Add(slowAfter)) {
 		r.slow = fmt.Sprintf("no answer for %d s", int(slowAfter.Seconds()))
 		effects = append(effects, tellRegistration{})
 	}
@@ -333,7 +355,7 @@ func (r *registration) tick(now time.Time) []effect {
 		} else {
 			r.enter(Retrying, cause+" while we tried to refresh it", now)
 		}
-		effects = append(effects, lostEffect{cause}, tellRegistration{})
+		effects = append(effects, lostEffect{cause, true}, tellRegistration{})
 	}
 	if r.inFlight == "" && (due(r.refreshAt, now) || due(r.retryAt, now)) {
 		r.refreshAt = time.Time{}
@@ -345,7 +367,7 @@ func (r *registration) tick(now time.Time) []effect {
 // next is when tick has something to do; zero: never.
 func (r *registration) next() time.Time {
 	var at time.Time
-	if r.inFlight != "" && r.slow == "" {
+	if r.inFlight != "" && !r.asking && r.slow == "" {
 		at = r.sentAt.Add(slowAfter)
 	}
 	at = earliest(at, r.expiresAt)

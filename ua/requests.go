@@ -18,8 +18,10 @@ const (
 
 // transmit sends what a state machine asked for, once there is a flow.
 func (a *Agent) transmit(e effect, now time.Time) {
-	if a.flow == nil || a.flow.Err() != nil {
-		a.flow = nil
+	if a.flow != nil && a.flow.Err() != nil {
+		a.flowLost("connection lost", now)
+	}
+	if a.flow == nil {
 		a.unsent = append(a.unsent, e)
 		a.connect()
 		return
@@ -51,7 +53,8 @@ func (a *Agent) sendRegister(kind regKind, now time.Time) {
 	if kind == regBind {
 		a.save() // a crash from here on may leave a binding behind
 	}
-	a.do(request, func(response *wire.Response, err error) any { return registerResult{cseq, response, err} })
+	flow := a.flow
+	a.do(request, func(response *wire.Response, err error) any { return registerResult{flow, cseq, response, err} })
 }
 
 // do sends the request off this goroutine and posts what comes of it.
@@ -169,7 +172,10 @@ func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 		a.apply(a.sub.broken(err.Error(), now), now)
 		return
 	}
-	a.do(request, func(response *wire.Response, err error) any { return subscribeResult{cseq, response, err} })
+	flow, callID := a.flow, a.sub.callID
+	a.do(request, func(response *wire.Response, err error) any {
+		return subscribeResult{flow, callID, cseq, response, err}
+	})
 }
 
 func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, error) {

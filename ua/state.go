@@ -75,7 +75,9 @@ func (a *Agent) tellRegistration(now time.Time) {
 	case d.State == Registered:
 		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
 		summary = fmt.Sprintf("registered for %d s, answered in %s", int(a.reg.granted.Seconds()), shortly(a.roundTrip))
-		if a.reg.held {
+		if d.Reason != "" && a.reg.slow != "" {
+			summary = "registered; refreshing: " + d.Reason
+		} else if a.reg.held {
 			summary = fmt.Sprintf("registered for %d s more", int(a.reg.granted.Seconds()))
 		}
 	case d.Reason != "":

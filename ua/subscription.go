@@ -40,12 +40,13 @@ type subscription struct {
 	target     string
 	routes     []string
 
-	inFlight  subKind // "" none
-	sentAt    time.Time
-	challenge bool    // credentials for the challenge before were sent in this exchange
-	tries     int     // requests sent in this exchange
-	again     subKind // wanted once the one under way is over
-	slow      string
+	inFlight   subKind // "" none
+	sentAt     time.Time
+	answeredTo []string // realms whose challenge was answered in this exchange
+	tries      int      // requests sent in this exchange
+	asking     bool     // an answer is here, and waits for the password
+	again      subKind  // wanted once the one under way is over
+	slow       string
 
 	granted   time.Duration
 	expiresAt time.Time
@@ -98,13 +99,17 @@ func (s *subscription) confirmed() bool { return s.remoteTag != "" }
 func (s *subscription) want(now time.Time) []effect {
 	s.wanted = true
 	if s.inFlight != "" {
+		s.again = "" // an unsubscribing that waits is no longer wished for
 		if s.inFlight == subClose {
 			s.again = subOpen
 		}
 		return nil
 	}
-	if s.live() && s.confirmed() {
+	switch {
+	case s.live() && s.confirmed():
 		return s.begin(subRenew, now)
+	case s.live() && !s.notifyBy.IsZero():
+		return nil // the first NOTIFY is on its way
 	}
 	return s.open(now)
 }
@@ -113,7 +118,10 @@ func (s *subscription) want(now time.Time) []effect {
 // under way it comes anyway; the SUBSCRIBE that made the dialog may still be
 // unanswered though its NOTIFYs are here.
 func (s *subscription) needFull(now time.Time) []effect {
-	if s.inFlight == subOpen {
+	switch {
+	case !s.wanted || !s.live():
+		return nil // a last document asks for nothing
+	case s.inFlight == subOpen:
 		s.again = subOpen
 		return nil
 	}
@@ -132,9 +140,10 @@ func (s *subscription) open(now time.Time) []effect {
 }
 
 func (s *subscription) begin(kind subKind, now time.Time) []effect {
-	s.inFlight, s.sentAt, s.challenge, s.tries, s.slow = kind, now, false, 1, ""
-	if kind != subClose {
-		s.notifyBy = now.Add(transactionTime) // Timer N (RFC 6665 4.1.2.4)
+	s.inFlight, s.sentAt, s.answeredTo, s.tries, s.slow = kind, now, nil, 1, ""
+	s.notifyBy = now.Add(transactionTime) // Timer N (RFC 6665 4.1.2.4)
+	if kind == subClose {
+		s.notifyBy = time.Time{} // the last NOTIFY is not waited for
 	}
 	s.refreshAt = time.Time{}
 	return []effect{sendSubscribe{kind}}
@@ -145,6 +154,7 @@ func (s *subscription) unsubscribe(now time.Time) []effect {
 	s.wanted, s.retryAt = false, time.Time{}
 	switch {
 	case s.inFlight == subClose:
+		s.again = ""
 		return nil
 	case s.inFlight != "":
 		s.again = subClose
@@ -169,7 +179,7 @@ func (s *subscription) over(reason string, now time.Time) []effect {
 }
 
 func (s *subscription) finish(now time.Time, effects ...effect) []effect {
-	s.inFlight, s.slow = "", ""
+	s.inFlight, s.slow, s.asking = "", "", false
 	next := s.again
 	s.again = ""
 	switch next {
@@ -183,13 +193,12 @@ func (s *subscription) finish(now time.Time, effects ...effect) []effect {
 
 // answered takes the final answer to the SUBSCRIBE under way.
 func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
-	s.status = a.status
+	s.status, s.asking = a.status, false
 	kind := s.inFlight
 	switch {
 	case (a.status == 401 || a.status == 407) && a.retryAuth:
-		s.challenge = true
 		return s.onceMore(now)
-	case a.status == 423 && a.minExpires > s.expires && kind != subClose:
+	case a.status == 423 && a.minExpires > s.expires && kind != subClose && s.tries < exchangeMax:
 		s.expires = a.minExpires
 		return s.onceMore(now)
 	case kind == subClose:
@@ -261,6 +270,9 @@ func endsDialog(status int) bool {
 
 func (s *subscription) grant(d time.Duration, now time.Time) {
 	s.granted, s.expiresAt, s.refreshAt = d, now.Add(d), now.Add(refreshAfter(d))
+	if d == 0 {
+		s.refreshAt = time.Time{} // there is nothing to refresh: it has run out
+	}
 }
 
 // anew subscribes at once in a new dialog, but never in a circle.
@@ -375,6 +387,7 @@ func (s *subscription) terminated(t wire.SubscriptionState, now time.Time) []eff
 		return nil // it is what we asked for, whatever reason it gives; the answer ends it
 	}
 	effects := s.over(reason, now)
+	s.inFlight, s.again, s.slow, s.asking = "", "", "", false // whose answer tells nothing any more
 	switch t.Reason {
 	case "deactivated", "timeout":
 		s.anew(now)
@@ -389,11 +402,11 @@ func (s *subscription) terminated(t wire.SubscriptionState, now time.Time) []eff
 // tick does what is due.
 func (s *subscription) tick(now time.Time) []effect {
 	var effects []effect
-	if s.inFlight != "" && s.slow == "" && !now.Before(s.sentAt.Add(slowAfter)) {
+	if s.inFlight != "" && !s.asking && s.slow == "" && !now.Before(s.sentAt.Add(slowAfter)) {
 		s.slow = fmt.Sprintf("no answer for %d s", int(slowAfter.Seconds()))
 		effects = append(effects, tellSubscription{})
 	}
-	if due(s.notifyBy, now) && s.inFlight != subClose {
+	if due(s.notifyBy, now) {
 		answered := s.inFlight == ""
 		s.notifyBy = time.Time{}
 		if answered {
@@ -407,7 +420,7 @@ func (s *subscription) tick(now time.Time) []effect {
 	}
 	if s.inFlight == "" && due(s.expiresAt, now) {
 		effects = append(effects, s.over("ran out", now)...)
-		s.retryAt = now
+		s.anew(now)
 		effects = append(effects, tellSubscription{})
 	}
 	if s.inFlight == "" && due(s.refreshAt, now) && s.wanted {
@@ -423,7 +436,7 @@ func (s *subscription) tick(now time.Time) []effect {
 func (s *subscription) next() time.Time {
 	at := s.notifyBy
 	if s.inFlight != "" {
-		if s.slow == "" {
+		if s.slow == "" && !s.asking {
 			at = earliest(at, s.sentAt.Add(slowAfter))
 		}
 		return at

@@ -19,11 +19,14 @@ import (
 // A removed contact is shown for this long.
 const goneShown = 30 * time.Second
 
+// No more than this are shown at a time.
+const goneKept = 100
+
 // Full state is asked for again at most this often.
 const fullPause = 10 * time.Second
 
 func (a *Agent) newDialog(d newDialog) {
-	a.subCSeq = 0
+	a.subCSeq, a.askAll = 0, time.Time{}
 	a.table.Renew()
 	if a.box == nil {
 		return
@@ -93,9 +96,11 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	for _, f := range slices.Concat(document.Findings, outcome.Findings) {
 		a.finding(n.At, f)
 	}
-	if outcome.NeedFull && n.At.Sub(a.askedAll) >= fullPause {
-		a.askedAll = n.At
-		a.apply(a.sub.needFull(n.At), n.At)
+	if outcome.NeedFull && a.askAll.IsZero() {
+		a.askAll = n.At
+		if soonest := a.askedAll.Add(fullPause); n.At.Before(soonest) {
+			a.askAll = soonest
+		}
 	}
 	if outcome.Verdict == reginfo.Discarded {
 		return
@@ -112,7 +117,13 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	for _, change := range outcome.Changes {
 		a.changed(change, known)
 	}
-	a.countOwn(n.At)
+	a.countOwn(document.State == reginfo.Full && !document.Incomplete, n.At)
+}
+
+// askFull refreshes the subscription for a full document.
+func (a *Agent) askFull(now time.Time) {
+	a.askAll, a.askedAll = time.Time{}, now
+	a.apply(a.sub.needFull(now), now)
 }
 
 // reginfoPart finds the reginfo document of a multipart body (RFC 2046 5.1);
@@ -174,10 +185,13 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 		return
 	}
 	j := known.judge(change, m)
+	if j.stale {
+		return
+	}
 	a.tellContact(change, m, j, at)
 	a.showGone(change, m, j, at)
 	kick := kickOf(j.event)
-	if m.own && !j.stale && j.origin != OriginSelf && kick != "" && a.reg.registered() && !a.account.WatchOnly {
+	if m.own && j.origin != OriginSelf && kick != "" && a.reg.registered() && a.leaving == nil {
 		a.kicked(kick, change, m, j, at)
 	}
 }
@@ -185,7 +199,8 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
 		now: at, callID: a.id.callID, sent: a.sent, pending: a.reg.inFlight, removed: a.removed,
-		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound,
+		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
+		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, delay: a.roundTrip,
 	}
 }
 
@@ -198,8 +213,10 @@ func (a *Agent) settleDeferred(now time.Time) {
 	a.deferred = nil
 	for _, h := range held {
 		known := a.evidence(h.at)
-		if h.change.Kind == reginfo.Vanished && a.reg.registered() {
-			continue // the 2xx that came after it lists us
+		if !h.change.Row().Contact.CSeq.Present || h.change.Kind == reginfo.Vanished {
+			if a.reg.registered() && !a.justBound.Before(h.at) {
+				continue // it does not say which REGISTER it is about, and the 2xx is the later word
+			}
 		}
 		a.changed(h.change, known)
 	}
@@ -262,6 +279,9 @@ func (a *Agent) showGone(change reginfo.Change, m match, j judgement, at time.Ti
 		return
 	}
 	row.Contact.State, row.Contact.Event, row.ExpiresAt = reginfo.ContactTerminated, j.event, time.Time{}
+	if len(a.gone) >= goneKept {
+		return
+	}
 	a.gone = append(slices.Clone(a.gone), Binding{Row: row, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by, Origin: j.origin})
 	a.goneAt = append(a.goneAt, at.Add(goneShown))
 }
@@ -282,7 +302,7 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 		a.apply(a.reg.kicked(fmt.Sprintf("%s by the network", j.event), at), at)
 		a.outbound = false
 		a.tellGRUUs(at, a.ledger.voidAll("the network removed our contact"))
-	} else {
+	} else if !row.ExpiresAt.IsZero() {
 		a.apply(a.reg.shortened(left, prompt.Decision != Reregistering, at), at)
 	}
 	a.tell(at, actionSummary(prompt, at), prompt.action(at))
@@ -303,7 +323,7 @@ func actionSummary(p Prompt, now time.Time) string {
 
 // countOwn looks which contacts of ours the table holds after a document, and
 // brings the GRUUs in step (RFC 5628 6).
-func (a *Agent) countOwn(at time.Time) {
+func (a *Agent) countOwn(full bool, at time.Time) {
 	var own []reginfo.Contact
 	for _, row := range a.table.Rows() {
 		if a.matches.of(&row, a.id, a.ledger.has).own {
@@ -313,10 +333,22 @@ func (a *Agent) countOwn(at time.Time) {
 	if len(own) > 0 {
 		a.listed, a.ownSeen = true, true
 	}
-	// While a REGISTER is under way the document may be from before it.
-	if a.ownSeen && a.reg.inFlight != regBind {
+	// While a REGISTER is under way the document may be from before it; and a
+	// partial one that tells of others says nothing of us.
+	if a.ownSeen && a.reg.inFlight != regBind && (full || len(own) > 0) {
 		a.tellGRUUs(at, a.ledger.notified(own))
 	}
+}
+
+// listedWith reports whether the table has our contact as the REGISTER of that
+// CSeq made it.
+func (a *Agent) listedWith(cseq uint32) bool {
+	for _, row := range a.table.Rows() {
+		if row.Contact.CallID == a.id.callID && row.Contact.CSeq.Present && row.Contact.CSeq.Value == uint64(cseq) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *Agent) noNotifyDetail() string {

@@ -37,7 +37,7 @@ func (f *agentFlags) register(set *pflag.FlagSet) {
 // registerRecording adds the flags that say what is written down.
 func (f *agentFlags) registerRecording(set *pflag.FlagSet) {
 	set.StringVar(&f.log, "log", "", "append the program's own log to `FILE`")
-	set.StringVar(&f.trace, "trace", "", "write all SIP messages to `FILE.txt`")
+	set.StringVar(&f.trace, "trace", "", "write all SIP messages to `FILE`, which ends in .pcapng (for Wireshark or sngrep) or .txt")
 }
 
 // settings finds the accounts of a run, and the config they come from; that of

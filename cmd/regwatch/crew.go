@@ -74,7 +74,7 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 		c.ring = trace.NewRing(int(o.traceLimit))
 	}
 	if o.trace != "" {
-		if c.capture, err = capture.Create(o.trace); err != nil {
+		if c.capture, err = capture.Create(o.trace, capture.Options{}); err != nil {
 			c.closeFiles()
 			return nil, fail(statusUsage, "", "%w", err)
 		}

@@ -33,7 +33,7 @@ func demoCommand(e *env) *cobra.Command {
 registration. A second device of hers comes and goes. The administrator's
 actions are on the key A. Nothing leaves this machine and nothing is kept.`,
 		Example: `  regwatch demo
-  regwatch demo --trace demo.txt`,
+  regwatch demo --trace demo.pcapng`,
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return demo(e, &files) },
 	}

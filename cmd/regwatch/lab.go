@@ -74,7 +74,7 @@ func lab(e *env, o labOptions) error {
 		defer log.Close()
 	}
 	if o.files.trace != "" {
-		writer, err := capture.Create(o.files.trace)
+		writer, err := capture.Create(o.files.trace, capture.Options{})
 		if err != nil {
 			return fail(statusUsage, "", "%w", err)
 		}

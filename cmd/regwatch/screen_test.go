@@ -191,6 +191,7 @@ func TestDemo(t *testing.T) {
 					}
 				}
 				o.Do("alice", ua.Command{Verb: ua.DoRegister})
+				time.Sleep(5 * time.Second) // of virtual time: the next action must not meet this REGISTER on its way
 				await("registered after "+action.Label, func(s *ua.Snapshot) bool {
 					return s.Registration.State == ua.Registered && len(s.Prompts) == 0 &&
 						slices.ContainsFunc(s.Bindings, func(b ua.Binding) bool { return b.Own && b.Active() })

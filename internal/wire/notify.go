@@ -2,7 +2,6 @@ package wire
 
 import (
 	"errors"
-	"mime"
 	"strings"
 )
 
@@ -60,11 +59,8 @@ func ParseNotify(in *Incoming) (Notify, error) {
 	n.Event = strings.ToLower(strings.TrimSpace(event))
 	n.EventID = parseParams(params).Get("id")
 	if len(in.Body) > 0 {
-		kind, _, err := mime.ParseMediaType(in.Headers.Get("Content-Type"))
-		if err != nil && kind == "" {
-			kind = strings.ToLower(in.Headers.Get("Content-Type"))
-		}
-		n.ContentType = kind
+		kind, _, _ := strings.Cut(in.Headers.Get("Content-Type"), ";")
+		n.ContentType = strings.ToLower(strings.TrimSpace(kind))
 	}
 	if contacts, _ := in.Headers.ParseNameAddrs("Contact"); len(contacts) > 0 {
 		n.Target = contacts[0].URI
