@@ -63,6 +63,8 @@ type Agent struct {
 	reported map[string]bool // findings already told
 	document Document
 
+	ping *ping // under way; nil: none
+
 	state   *stateFile
 	notices []string
 	leaving *goodbye
@@ -213,6 +215,8 @@ func (a *Agent) handle(input any, now time.Time) {
 		a.flowGone(input, now)
 	case secretResult:
 		a.secretResult(input)
+	case pingResult:
+		a.pingDone(input, now)
 	case goodbye:
 		a.goodbye(input, now)
 	}
@@ -243,6 +247,8 @@ func (a *Agent) command(c Command, now time.Time) {
 		a.apply(a.sub.want(now), now)
 	case DoUnsubscribe:
 		a.apply(a.sub.unsubscribe(now), now)
+	case DoPing:
+		a.pingGRUU(now)
 	case DoIgnore:
 		if p, ok := a.reaction.ignore(c.Prompt); ok {
 			a.tell(now, fmt.Sprintf("%s: left as it is", p.On), p.action(now))

@@ -11,6 +11,7 @@ const (
 	DoRemoveAll   Verb = "remove-all"  // Contact: * with Expires: 0 (RFC 3261 10.2.2)
 	DoSubscribe   Verb = "subscribe"   // subscribe, or refresh the subscription
 	DoUnsubscribe Verb = "unsubscribe" // end the subscription, and stay without
+	DoPing        Verb = "ping"        // OPTIONS to our own GRUU through the proxy: does it come back to this device
 	DoIgnore      Verb = "ignore"      // close the prompt Prompt and leave things as they are; what was to happen by itself does not
 )
 

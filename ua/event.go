@@ -287,12 +287,16 @@ type FlowDetail struct {
 }
 
 // RequestDetail tells of a request that reached us and was none of ours to
-// expect.
+// expect, or of a ping of our own GRUU.
 type RequestDetail struct {
-	Method      string `json:"method"`
-	From        string `json:"from"`
-	Target      string `json:"target"`
-	Status      int    `json:"status"`
+	Method string `json:"method"`
+	From   string `json:"from"`
+	Target string `json:"target"` // Request-URI
+	// Called is what was called, and CalledFrom where that was read:
+	// "p-called-party-id", "history-info", or "to", which is a guess.
+	Called      string `json:"called,omitempty"`
+	CalledFrom  string `json:"called_from,omitempty"`
+	Status      int    `json:"status"` // our answer
 	ContentType string `json:"content_type,omitempty"`
 	Body        string `json:"body,omitempty"`
 }

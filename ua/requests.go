@@ -210,33 +210,3 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, erro
 	)
 	return r, a.creds.Sign(r)
 }
-
-// incoming answers a request that reached us.
-func (a *Agent) incoming(in *wire.Incoming, now time.Time) {
-	if in.Method == "NOTIFY" {
-		a.notify(in, now)
-		return
-	}
-	status, reason := 405, "Method Not Allowed"
-	headers := wire.Headers{{Name: "Allow", Value: allow}}
-	switch in.Method {
-	case "OPTIONS":
-		status, reason = 200, "OK"
-		headers = append(headers,
-			wire.Header{Name: "Accept", Value: "application/reginfo+xml"},
-			wire.Header{Name: "Supported", Value: supported})
-	case "MESSAGE":
-		status, reason = 200, "OK" // RFC 3680 3.3: welcome notices are one use of the package
-	case "INVITE":
-		status, reason = 486, "Busy Here"
-	}
-	in.Respond(wire.Answer{Status: status, Reason: reason, Headers: headers})
-	d := RequestDetail{Method: in.Method, From: in.Headers.Get("From"), Target: in.URI, Status: status}
-	if from, err := wire.ParseNameAddr(d.From); err == nil {
-		d.From = from.URI
-	}
-	if in.Method == "MESSAGE" {
-		d.ContentType, d.Body = in.Headers.Get("Content-Type"), string(in.Body)
-	}
-	a.tell(in.At, fmt.Sprintf("%s from %s, answered %d", d.Method, d.From, status), d)
-}

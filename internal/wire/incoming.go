@@ -52,7 +52,8 @@ func (s *Stack) received(message sip.Message) {
 		return
 	}
 	now := time.Now()
-	if s.options.Transport == UDP && s.answers.repeated(retransmissionKey(request), now) {
+	key := retransmissionKey(request)
+	if s.options.Transport == UDP && s.answers.repeated(key, now) {
 		return
 	}
 	in := &Incoming{
@@ -72,6 +73,10 @@ func (s *Stack) received(message sip.Message) {
 		return // its connection is gone already
 	}
 	in.Local = in.Flow.local
+	if answer, ok := s.fault(request.SipVersion, key, in, now); !ok {
+		in.Respond(answer)
+		return
+	}
 	s.deliver(in)
 }
 
@@ -158,6 +163,18 @@ type answers struct {
 	open   map[*sip.Request]waiting
 	seen   map[string]time.Time // retransmission keys of the last answerWait
 	oldest []string             // of seen, in order of arrival
+	paths  map[path]passage     // of the last answerWait
+}
+
+// path names a request whatever way it took (RFC 3261 8.2.2.2).
+type path struct {
+	who  [3]string // From tag, Call-ID, method
+	cseq uint32
+}
+
+type passage struct {
+	key string // of the way that it took first
+	at  time.Time
 }
 
 type waiting struct {
@@ -171,6 +188,29 @@ const answersKept = 4096
 func (a *answers) init() {
 	a.open = make(map[*sip.Request]waiting)
 	a.seen = make(map[string]time.Time)
+	a.paths = make(map[path]passage)
+}
+
+// merged reports whether the request came before with another branch.
+func (a *answers) merged(who [3]string, cseq uint32, key string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.paths) >= answersKept {
+		for p, first := range a.paths {
+			if now.Sub(first.at) > answerWait {
+				delete(a.paths, p)
+			}
+		}
+		if len(a.paths) >= answersKept {
+			clear(a.paths) // a flood: to forget is safer than to grow
+		}
+	}
+	p := path{who, cseq}
+	if first, ok := a.paths[p]; ok && now.Sub(first.at) <= answerWait {
+		return first.key != key
+	}
+	a.paths[p] = passage{key, now}
+	return false
 }
 
 func (a *answers) of(request *sip.Request, now time.Time) chan Answer {

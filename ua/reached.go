@@ -1,0 +1,139 @@
+package ua
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"regwatch/internal/wire"
+)
+
+// incoming answers a request that reached us.
+func (a *Agent) incoming(in *wire.Incoming, now time.Time) {
+	if in.Method == "NOTIFY" {
+		a.notify(in, now)
+		return
+	}
+	status, reason := 405, "Method Not Allowed"
+	headers := wire.Headers{{Name: "Allow", Value: allow}}
+	switch in.Method {
+	case "OPTIONS":
+		status, reason = 200, "OK"
+		headers = append(headers,
+			wire.Header{Name: "Accept", Value: "application/reginfo+xml"},
+			wire.Header{Name: "Supported", Value: supported})
+	case "MESSAGE":
+		status, reason = 200, "OK" // RFC 3680 3.3: welcome notices are one use of the package
+	case "INVITE":
+		status, reason = 486, "Busy Here"
+	}
+	in.Respond(wire.Answer{Status: status, Reason: reason, Headers: headers})
+	if in.Method == "OPTIONS" && a.pinged(in) {
+		return
+	}
+	d := RequestDetail{Method: in.Method, From: bareURI(in.Headers.Get("From")), Target: in.URI, Status: status}
+	d.Called, d.CalledFrom = called(in.Headers)
+	if in.Method == "MESSAGE" {
+		d.ContentType, d.Body = in.Headers.Get("Content-Type"), string(in.Body)
+	}
+	summary := fmt.Sprintf("%s from %s", d.Method, d.From)
+	if in.Method == "INVITE" {
+		summary += fmt.Sprintf(" to %s", d.Called)
+	}
+	a.tell(in.At, fmt.Sprintf("%s, answered %d", summary, status), d)
+}
+
+// called tells what was called. The Request-URI no longer does: the proxy put our
+// Contact in the place of the GRUU (RFC 5627 6.1). It may say so in a header
+// field of its own; To is no more than a guess.
+func called(h wire.Headers) (uri, from string) {
+	if value := h.Get("P-Called-Party-ID"); value != "" { // RFC 7315 4.2
+		return bareURI(value), "p-called-party-id"
+	}
+	if entries, _ := h.ParseNameAddrs("History-Info"); len(entries) > 0 { // RFC 7044 5
+		// The last but one: the last is our own Contact.
+		entry := entries[max(len(entries)-2, 0)]
+		uri, _, _ := strings.Cut(entry.URI, "?")
+		return uri, "history-info"
+	}
+	return bareURI(h.Get("To")), "to"
+}
+
+func bareURI(value string) string {
+	if address, err := wire.ParseNameAddr(value); err == nil {
+		return address.URI
+	}
+	return value
+}
+
+// ping is an OPTIONS to a GRUU of ours, on its way through the proxy.
+type ping struct {
+	callID string // it comes back with the same: nobody but we knows it
+	uri    string
+	sentAt time.Time
+	back   time.Duration // when it reached us; 0: not yet
+}
+
+// pingResult is the answer to the OPTIONS.
+type pingResult struct {
+	callID   string
+	response *wire.Response
+	err      error
+}
+
+// pingGRUU sends an OPTIONS to our own GRUU: does it come back to this device,
+// and how fast. A temporary one is preferred: it is what callers see.
+func (a *Agent) pingGRUU(now time.Time) {
+	list := a.ledger.list(a.reg.registered())
+	if len(list) == 0 || !list[len(list)-1].Usable || a.flow == nil {
+		a.tell(now, "no GRUU to ping", RequestDetail{Method: "OPTIONS", From: a.account.AOR})
+		return
+	}
+	p := &ping{callID: randomHex(12), uri: list[len(list)-1].URI, sentAt: now}
+	a.ping = p
+	r := &wire.Request{Method: "OPTIONS", URI: p.uri}
+	a.addRoutes(r, append(a.proxyRoute(), a.service...))
+	a.addCommon(r, p.callID, randomHex(6), "", 1)
+	for i, h := range r.Headers {
+		if h.Name == "To" {
+			r.Headers[i].Value = "<" + p.uri + ">"
+		}
+	}
+	if err := a.creds.Sign(r); err != nil {
+		a.tell(now, err.Error(), RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: p.uri})
+		return
+	}
+	a.box.Expect(p.callID)
+	a.do(r, func(response *wire.Response, err error) any { return pingResult{p.callID, response, err} })
+}
+
+// pinged reports whether the request is our ping come back.
+func (a *Agent) pinged(in *wire.Incoming) bool {
+	if a.ping == nil || in.Headers.Get("Call-ID") != a.ping.callID {
+		return false
+	}
+	a.ping.back = max(in.At.Sub(a.ping.sentAt), 1)
+	return true
+}
+
+func (a *Agent) pingDone(r pingResult, now time.Time) {
+	p := a.ping
+	if p == nil || p.callID != r.callID {
+		return
+	}
+	a.ping = nil
+	a.box.Forget(p.callID)
+	d := RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: p.uri}
+	summary := "ping of our GRUU " + shownGRUU(p.uri)
+	switch {
+	case r.err != nil:
+		summary += " failed: " + explain(r.err)
+	case p.back > 0:
+		d.Status = r.response.Status
+		summary += fmt.Sprintf(" came back to this device in %s, answered %d", shortly(p.back), d.Status)
+	default:
+		d.Status = r.response.Status
+		summary += fmt.Sprintf(" did not come back to this device: answered %d %s", d.Status, r.response.Reason)
+	}
+	a.tell(now, summary, d)
+}
