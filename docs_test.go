@@ -3,7 +3,10 @@ package regwatch
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,6 +45,29 @@ func TestReadmeExplainsWords(t *testing.T) {
 	for _, kick := range ua.Kicks {
 		if !strings.Contains(readme, fmt.Sprintf("`%s = \"%s\"`", kick, ua.DefaultPolicies[kick])) {
 			t.Errorf("README.md does not give the default of %s, which is %s", kick, ua.DefaultPolicies[kick])
+		}
+	}
+}
+
+// Every test that docs/conformance.md names exists.
+func TestConformancePage(t *testing.T) {
+	var sources strings.Builder
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, "_test.go") {
+			sources.WriteString(read(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(read(t, "docs/conformance.md"), -1)
+	if len(names) == 0 {
+		t.Error("docs/conformance.md names no test")
+	}
+	for _, name := range names {
+		if !strings.Contains(sources.String(), "func "+name[1]+"(") {
+			t.Errorf("docs/conformance.md names %s, which is not there", name[1])
 		}
 	}
 }
