@@ -26,7 +26,7 @@ var rooms = map[string][]string{
 	"registrar":            {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"internal/config":      {"ua"},
 	"internal/journal":     {"ua"},
-	"internal/capture":     {"internal/trace"},
+	"internal/capture":     {"internal/trace", "internal/guard"},
 	"tui":                  {"ua", "reginfo", "reginfo/finding", "internal/trace", "internal/guard"},
 	"cmd/regwatch":         {"*"},
 }
@@ -35,9 +35,10 @@ var rooms = map[string][]string{
 var guests = map[string][]string{
 	"github.com/charmbracelet/":     {"tui", "cmd/regwatch"},
 	"github.com/mattn/go-runewidth": {"tui"},
+	"github.com/gopacket/gopacket":  {"internal/capture"},
 	"github.com/emiago/sipgo":       {"internal/wire"},
 	"github.com/icholy/digest":      {"internal/wire"},
-	"github.com/miekg/dns":          {"internal/wire"},
+	"github.com/miekg/dns":          {"internal/wire", "internal/wire/memnet"},
 	"github.com/spf13/":             {"cmd/regwatch"},
 	"github.com/BurntSushi/toml":    {"internal/config"},
 }

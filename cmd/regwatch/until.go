@@ -152,7 +152,7 @@ func (g *goal) attempted(a *attempt, e ua.Event) {
 }
 
 func answer(status int, reason string) string {
-	if status == 0 {
+	if status == 0 || strings.HasPrefix(reason, fmt.Sprint(status)) {
 		return reason
 	}
 	return fmt.Sprintf("%d %s", status, reason)

@@ -159,7 +159,10 @@ func await(e *env, c *crew, g *goal, o watchOptions, written <-chan []ua.Event, 
 			}
 		case err := <-unwritable:
 			if errors.Is(err, syscall.EPIPE) {
-				return &failure{status: statusUnexpected} // the reader has seen enough
+				if g.waits() {
+					return &failure{status: statusUnexpected} // what was awaited did not come
+				}
+				return nil // the reader has seen enough
 			}
 			return err
 		case err := <-c.broken:

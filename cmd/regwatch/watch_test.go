@@ -208,11 +208,27 @@ func (closedPipe) Write([]byte) (int, error) {
 func TestWatchReaderGone(t *testing.T) {
 	inLab(t, func(l *virtualLab) {
 		l.stdout = closedPipe{}
-		if status := l.run("watch"); status != 1 || l.err.String() != "" {
+		if status := l.run("watch"); status != 0 || l.err.String() != "" {
 			t.Errorf("status %d: %s", status, l.err.String())
 		}
 		if left := l.registrar.Bindings("alice"); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
+		}
+	})
+}
+
+// TestWatchCapture: a trace for Wireshark, without secrets. What is in it is the
+// capture package's business.
+func TestWatchCapture(t *testing.T) {
+	inLab(t, func(l *virtualLab) {
+		file := filepath.Join(l.dir, "x.pcapng")
+		l.later(10*time.Second, os.Interrupt)
+		if status := l.run("watch", "--trace", file); status != 0 || l.err.String() != "" {
+			t.Errorf("status %d: %s", status, l.err.String())
+		}
+		content, err := os.ReadFile(file)
+		if err != nil || !strings.HasPrefix(string(content), "\x0a\x0d\x0d\x0a") || !strings.Contains(string(content), "REGISTER sip:example.com SIP/2.0\r\n") || !strings.Contains(string(content), `response="***"`) {
+			t.Errorf("%v\n%q", err, content)
 		}
 	})
 }

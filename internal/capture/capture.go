@@ -1,60 +1,102 @@
-// Package capture writes the SIP messages of a run to a file for people to
-// read. Digest responses are masked, always.
+// Package capture writes the SIP messages of a run to a file: as text for
+// people, or as a pcapng capture for Wireshark, tshark and sngrep. Digest
+// responses are masked in both, unless the writer is asked for them by name.
 //
-// It imports trace and the standard library, and knows no protocol.
+// It imports trace, guard, the standard library and, in the one room that may,
+// gopacket for the layout of frames and blocks. It knows no protocol above TCP
+// and UDP: a message is bytes with a time, a direction and two addresses. No
+// socket, no SIP parser and no agent may enter, and nothing here may make the
+// sender of a message wait.
 package capture
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
+	"regwatch/internal/guard"
 	"regwatch/internal/trace"
 )
 
 // queueLength bounds the messages that wait for the disk.
 const queueLength = 4096
 
-// Writer writes messages as text, each below a line of its own that says when,
-// which way and between whom it went.
+// Options change how a trace is written.
+type Options struct {
+	// Secrets leaves digest responses as they were. Who has such a file can
+	// guess the password at leisure: set it only where a user asked for it.
+	Secrets bool
+}
+
+// Writer writes messages to a file, each with one write as soon as the disk
+// takes it: a trace is read while it grows, and what is in it after a kill is
+// whole.
 type Writer struct {
-	path  string
-	queue chan trace.Message
-	ended chan struct{}
+	path   string
+	format format
+	masked bool
+	queue  chan entry
+	ended  chan struct{}
 
 	mu     sync.Mutex
 	lost   int // since the last message that was queued
 	closed bool
 
-	failure error // of the writing goroutine; read after ended
+	// Of the writing goroutine; failure is read by others after ended.
+	file    *os.File
+	size    int64 // of the whole records in the file
+	failure error
 }
 
-// ErrFormat says that a file's name asks for a format that is not there yet.
-var ErrFormat = errors.New("this version writes .txt only")
+// entry is a message and how many were lost right before it.
+type entry struct {
+	message trace.Message
+	lost    int
+}
 
-// Create makes the file, mode 0600, replacing what it held. The name decides
-// the format.
-func Create(path string) (*Writer, error) {
-	if !strings.EqualFold(filepath.Ext(path), ".txt") {
+// format turns messages into the records of a file. What a call returns is
+// whole records, to be written at once, and is good until the next call.
+type format interface {
+	// start is what the file begins with.
+	start() ([]byte, error)
+	// message is a message; shown is its bytes as they may be read.
+	message(m trace.Message, shown []byte) ([]byte, error)
+	// lost says that n messages were lost since the last one.
+	lost(n int) ([]byte, error)
+}
+
+// ErrFormat says that a file's name asks for no format that there is.
+var ErrFormat = errors.New("the name has to end in .pcapng or .txt")
+
+// Create makes the file, mode 0600, replacing what it held. The end of its name
+// decides the format.
+func Create(path string, o Options) (*Writer, error) {
+	w := &Writer{path: path, masked: !o.Secrets, queue: make(chan entry, queueLength), ended: make(chan struct{})}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".pcapng":
+		w.format = newPcapng()
+	case ".txt":
+		w.format = text{}
+	default:
 		return nil, fmt.Errorf("trace %s: %w", path, ErrFormat)
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	var err error
+	if w.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
 	// A file from before may have been readable by others.
-	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-		if err := file.Chmod(0o600); err != nil {
-			return nil, errors.Join(fmt.Errorf("trace: %w", err), file.Close())
+	if info, err := w.file.Stat(); err == nil && info.Mode().IsRegular() {
+		if err := w.file.Chmod(0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("trace: %w", err), w.file.Close())
 		}
 	}
-	w := &Writer{path: path, queue: make(chan trace.Message, queueLength), ended: make(chan struct{})}
-	go w.run(file)
+	if w.write(w.format.start()); w.failure != nil {
+		return nil, errors.Join(fmt.Errorf("trace: %w", w.failure), w.file.Close())
+	}
+	go w.run()
 	return w, nil
 }
 
@@ -70,22 +112,16 @@ func (w *Writer) Add(m trace.Message) {
 	if w.closed {
 		return
 	}
-	if w.lost > 0 {
-		select {
-		case w.queue <- trace.Message{Raw: fmt.Appendf(nil, "%d messages lost: the disk was too slow", w.lost)}:
-			w.lost = 0
-		default:
-		}
-	}
 	select {
-	case w.queue <- m:
+	case w.queue <- entry{m, w.lost}:
+		w.lost = 0
 	default:
 		w.lost++
 	}
 }
 
-// Close writes what waits and closes the file. It returns the first error of
-// the whole trace.
+// Close writes what waits and closes the file. It blocks until that is done,
+// and returns the first error of the whole trace.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	if !w.closed {
@@ -100,37 +136,45 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// run owns the file. What is written is flushed whenever nothing more waits:
-// a trace is read while it grows.
-func (w *Writer) run(file *os.File) {
+// run owns the file until the queue is closed and empty.
+func (w *Writer) run() {
 	defer close(w.ended)
-	out := bufio.NewWriter(file)
-	for m := range w.queue {
-		out.WriteString(Text(m))
-		if len(w.queue) == 0 {
-			out.Flush()
+	defer func() { w.failure = errors.Join(w.failure, w.file.Close()) }()
+	defer guard.Recover(func(err error) { w.failure = err })
+	for e := range w.queue {
+		w.tellLost(e.lost)
+		shown := e.message.Raw
+		if w.masked {
+			shown = trace.Masked(shown)
 		}
+		w.write(w.format.message(e.message, shown))
 	}
-	w.failure = errors.Join(out.Flush(), file.Close())
+	w.mu.Lock()
+	lost := w.lost
+	w.mu.Unlock()
+	w.tellLost(lost)
 }
 
-// Text is a message as the trace file shows it: a line with its number, time,
-// transport, our address, an arrow and theirs; then the message, masked, its
-// line ends plain and its control characters made visible; then an empty line.
-// A message without a number is a remark.
-func Text(m trace.Message) string {
-	if m.Number == 0 {
-		return "--- " + string(m.Raw) + "\n\n"
+func (w *Writer) tellLost(n int) {
+	if n > 0 {
+		w.write(w.format.lost(n))
 	}
-	arrow := "->"
-	if m.Direction == trace.Received {
-		arrow = "<-"
+}
+
+// write adds whole records with one write. The first error ends the trace: what
+// a full disk took of a record is cut off again, so that the file stays whole,
+// and nothing more is written.
+func (w *Writer) write(records []byte, err error) {
+	if w.failure != nil || err == nil && len(records) == 0 {
+		return
 	}
-	head := fmt.Sprintf("--- %d %s %s %s %s %s, %d bytes\n", m.Number, m.Time.UTC().Format(time.RFC3339Nano), m.Transport, m.Local, arrow, m.Remote, len(m.Raw))
-	var body strings.Builder
-	text := strings.ReplaceAll(string(trace.Masked(m.Raw)), "\r\n", "\n")
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		body.WriteString(Visible(line) + "\n")
+	if err != nil {
+		w.failure = err
+		return
 	}
-	return head + body.String() + "\n"
+	if _, w.failure = w.file.Write(records); w.failure != nil {
+		w.file.Truncate(w.size) // no more can be done, and a pipe cannot be cut
+		return
+	}
+	w.size += int64(len(records))
 }

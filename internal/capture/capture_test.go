@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +21,7 @@ func message(raw string, d trace.Direction) trace.Message {
 
 func TestTrace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.TXT")
-	w, err := Create(file)
+	w, err := Create(file, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,25 +53,109 @@ body
 	}
 }
 
-// TestLost: a full queue loses messages, and the file says so.
+// TestLost: a full queue loses messages, and the file says how many, also where
+// no message comes after them.
 func TestLost(t *testing.T) {
-	w := &Writer{queue: make(chan trace.Message, 2)}
-	for range 5 {
-		w.Add(message("x", trace.Sent))
+	w := &Writer{queue: make(chan entry, 2)}
+	add := func(n int) {
+		for range n {
+			w.Add(message("x", trace.Sent))
+		}
 	}
-	<-w.queue
-	<-w.queue
-	w.Add(message("y", trace.Sent))
-	if text := Text(<-w.queue); !strings.HasPrefix(text, "--- 3 messages lost") {
-		t.Errorf("got %q", text)
+	add(5)
+	first, second := <-w.queue, <-w.queue
+	add(3)
+	third := <-w.queue
+	if got := []int{first.lost, second.lost, third.lost, w.lost}; !slices.Equal(got, []int{0, 0, 3, 1}) {
+		t.Errorf("got %v", got)
+	}
+	if remark, err := (text{}).lost(3); err != nil || string(remark) != "--- 3 messages lost: the disk was too slow\n\n" {
+		t.Errorf("got %q, %v", remark, err)
 	}
 }
 
-func TestFormat(t *testing.T) {
-	if _, err := Create("x.pcapng"); !errors.Is(err, ErrFormat) {
+// TestUnclosed: a message is in the file without Close, for those who look on,
+// and for a run that is killed.
+func TestUnclosed(t *testing.T) {
+	for _, name := range []string{"x.txt", "x.pcapng"} {
+		file := filepath.Join(t.TempDir(), name)
+		w, err := Create(file, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Add(message("OPTIONS sip:example.com SIP/2.0\r\n\r\n", trace.Sent))
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(content), "OPTIONS") {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: still %q", name, content)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSecrets: they are in the file only where they were asked for.
+func TestSecrets(t *testing.T) {
+	for _, name := range []string{"x.txt", "x.pcapng"} {
+		for _, secrets := range []bool{false, true} {
+			file := filepath.Join(t.TempDir(), name)
+			w, err := Create(file, Options{Secrets: secrets})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Add(message("REGISTER sip:example.com SIP/2.0\r\nAuthorization: Digest response=\"abcdef\"\r\n\r\n", trace.Sent))
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+			content, err := os.ReadFile(file)
+			if err != nil || strings.Contains(string(content), "abcdef") != secrets || strings.Contains(string(content), `response="***"`) == secrets {
+				t.Errorf("%s, secrets %v: %q, %v", name, secrets, content, err)
+			}
+		}
+	}
+}
+
+func TestCreateErrors(t *testing.T) {
+	for _, name := range []string{"x.pcap", "x", "txt", "x.txt.gz"} {
+		if _, err := Create(filepath.Join(t.TempDir(), name), Options{}); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := Create(filepath.Join(t.TempDir(), "none", "x.txt"), Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Create(filepath.Join(t.TempDir(), "none", "x.txt")); !errors.Is(err, os.ErrNotExist) {
+}
+
+// TestFull: a disk that is full is told of, and holds nobody up.
+func TestFull(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"x.txt", "x.pcapng"} {
+		if err := os.Symlink("/dev/full", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Create(filepath.Join(dir, "x.pcapng"), Options{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	w, err := Create(filepath.Join(dir, "x.txt"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 * queueLength {
+		w.Add(message("x", trace.Sent))
+	}
+	if err := w.Close(); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
 }
