@@ -103,9 +103,12 @@ func (r *Registrar) judge(in *wire.Incoming, c map[string]string) verdict {
 		ha1 = hexHash(h, ha1, c["nonce"], c["cnonce"])
 	}
 	ha2 := hexHash(h, in.Method, c["uri"])
+	if strings.EqualFold(c["qop"], "auth-int") { // over the body too (RFC 7616 3.4.3)
+		ha2 = hexHash(h, in.Method, c["uri"], hexHash(h, string(in.Body)))
+	}
 	count, want := uint64(1), ""
 	switch strings.ToLower(c["qop"]) {
-	case "auth":
+	case "auth", "auth-int":
 		var err error
 		if count, err = strconv.ParseUint(c["nc"], 16, 32); err != nil || len(c["nc"]) != 8 || c["cnonce"] == "" {
 			return wrong
@@ -147,7 +150,7 @@ func (r *Registrar) challenge(in *wire.Incoming, realm string, isStale bool) {
 	name := r.nonces.issue(time.Now())
 	var headers []wire.Header
 	for _, algorithm := range r.options.Algorithms {
-		value := "Digest realm=" + wire.Quote(realm) + `, nonce="` + name + `", qop="auth", algorithm=` + algorithm
+		value := "Digest realm=" + wire.Quote(realm) + `, nonce="` + name + `", qop="auth,auth-int", algorithm=` + algorithm
 		if isStale {
 			value += ", stale=true"
 		}

@@ -128,8 +128,11 @@ func (r *reader) block(b block) {
 	case name == "account":
 		r.fault(b.line, "account", "is a single table; write [[account]], once or more")
 		return
-	case b.list:
+	case b.list && isTable(name):
 		r.fault(b.line, name, "is a list of tables; write [%s]", name)
+		return
+	case b.list:
+		r.fault(b.line, name, "is an unknown list of tables; the only one is [[account]]")
 		return
 	case len(b.path) > 0 && !isTable(name):
 		r.fault(b.line, name, "is an unknown table; the nearest known one is %s", bracketed(nearest(name, tableNames())))

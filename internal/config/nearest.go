@@ -1,8 +1,19 @@
 package config
 
-// nearest returns the word that takes the fewest edits from name; the first of
-// several. It returns "" without words.
+import (
+	"slices"
+	"strings"
+)
+
+// nearest returns the word that has the name as a part of it, as outbound_proxy
+// has proxy, else the one that takes the fewest edits; the first of several. It
+// returns "" without words.
 func nearest(name string, words []string) string {
+	for _, word := range words {
+		if len(name) > 2 && slices.Contains(strings.Split(word, "_"), name) {
+			return word
+		}
+	}
 	best, least := "", -1
 	for _, word := range words {
 		if d := distance(name, word); least < 0 || d < least {

@@ -136,19 +136,9 @@ func classify(err error) error {
 // build makes a sipgo request of ours. Nothing with a line end in it passes:
 // sipgo would write it as it is, and one header would become two.
 func (f *Flow) build(ctx context.Context, r *Request) (*sip.Request, error) {
-	scheme, rest, found := strings.Cut(r.URI, ":")
-	if !found || scheme == "" || rest == "" {
-		return nil, fmt.Errorf("request URI %q is none", r.URI)
-	}
-	// sipgo leaves a URI of a scheme that it does not know as it is. Ours must go
-	// out to the letter: the digest answer names it, and a registrar may compare.
-	var recipient sip.Uri
-	if err := sip.ParseUri("raw:"+rest, &recipient); err != nil {
-		return nil, fmt.Errorf("request URI %q: %w", r.URI, err)
-	}
-	recipient.Scheme = scheme
-	if strings.ContainsFunc(r.URI, isBlankOrControl) {
-		return nil, fmt.Errorf("request URI %q has a blank or a control character", r.URI)
+	recipient, err := wireURI(r.URI)
+	if err != nil {
+		return nil, err
 	}
 	message := sip.NewRequest(sip.RequestMethod(r.Method), recipient)
 	source := f.local.Addr()

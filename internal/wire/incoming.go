@@ -128,6 +128,7 @@ func (s *Stack) handle(request *sip.Request, tx sip.ServerTransaction) {
 // (RFC 3261 8.2.6.2), which sipgo's own rendering does not promise.
 func buildAnswer(request *sip.Request, a Answer) *sip.Response {
 	response := sip.NewResponseFromRequest(request, a.Status, a.Reason, nil)
+	response.SipVersion = "SIP/2.0" // not the one of the request, which may be any
 	for _, name := range []string{"From", "To"} {
 		original := request.GetHeader(name)
 		if original == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Network is the one seam to the network. System is the machine's own;
@@ -16,7 +17,14 @@ type Network interface {
 	Listen(ctx context.Context, local netip.AddrPort) (net.Listener, error)
 	// Dial opens a TCP connection, from local where that is valid.
 	Dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error)
-	// LookupHost gives the addresses of a name.
+	// Nameservers says which DNS servers to ask, the best first, how long to wait
+	// for one, and how many times to go through them. It is called before each
+	// question: a laptop changes its network while we run.
+	Nameservers() (servers []netip.AddrPort, timeout time.Duration, attempts int)
+	// Hosts gives the addresses that the network's own table has for a name.
+	Hosts(name string) []netip.Addr
+	// LookupHost gives the addresses of a name by other means than ours, where
+	// Nameservers names none.
 	LookupHost(ctx context.Context, name string) ([]netip.Addr, error)
 	// SourceFor tells which local address packets to remote leave from.
 	SourceFor(ctx context.Context, remote netip.AddrPort) (netip.Addr, error)
@@ -45,6 +53,14 @@ func (System) Dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn,
 	}
 	return dialer.DialContext(ctx, "tcp", remote.String())
 }
+
+// Nameservers reads /etc/resolv.conf.
+func (System) Nameservers() (servers []netip.AddrPort, timeout time.Duration, attempts int) {
+	return readNameservers("/etc/resolv.conf")
+}
+
+// Hosts reads /etc/hosts.
+func (System) Hosts(name string) []netip.Addr { return readHosts("/etc/hosts", name) }
 
 // LookupHost asks the machine's resolver.
 func (System) LookupHost(ctx context.Context, name string) ([]netip.Addr, error) {

@@ -98,8 +98,8 @@ func newAgent() (*sipgo.UserAgent, error) {
 	return sipgo.NewUA(
 		sipgo.WithUserAgentParser(newParser()),
 		sipgo.WithUserAgentTransactionLayerOptions(
-			// A request on a connection that drops fails at the drop, not 32 s later.
-			sip.WithTransactionLayerTerminateOnConnClose(),
+			// Not WithTransactionLayerTerminateOnConnClose: it ends a transaction that has
+			// no state yet, and panics. Flow.Do watches the connection itself.
 			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
 		),
 		sipgo.WithUserAgentTransportLayerOptions(

@@ -13,6 +13,7 @@ import (
 // address. All methods may be called from several goroutines.
 type Stacks struct {
 	network Network
+	locator *Locator
 	trace   *trace.Ring
 	onPanic func(error)
 
@@ -32,11 +33,20 @@ func NewStacks(network Network, ring *trace.Ring, onPanic func(error)) *Stacks {
 	if network == nil {
 		network = System{}
 	}
-	return &Stacks{network: network, trace: ring, onPanic: onPanic, open: make(map[stackKey]*Stack)}
+	return &Stacks{
+		network: network, locator: NewLocator(network, LocatorOptions{}), trace: ring, onPanic: onPanic,
+		open: make(map[stackKey]*Stack),
+	}
 }
 
 // Network is the network that the stacks are on.
 func (s *Stacks) Network() Network { return s.network }
+
+// Locate finds where requests to a URI go, as Locator.Locate does; the accounts
+// share its cache.
+func (s *Stacks) Locate(ctx context.Context, uri, transport string) ([]Target, error) {
+	return s.locator.Locate(ctx, uri, transport)
+}
 
 // Flow gives a flow to the target, from local where that has an address, else
 // from the address that the route says. It blocks while a connection is made.

@@ -32,6 +32,9 @@ func ParseURI(s string) (URI, error) {
 		if u.User == "" {
 			return u, errors.New("has an empty user")
 		}
+		if strings.ContainsFunc(u.User, isBlankOrControl) || strings.ContainsAny(u.User, `<>"`) {
+			return u, errors.New("has a blank, a bracket or a quote in its user: escape it, as %20")
+		}
 	}
 	hostport, params, _ := strings.Cut(rest, ";")
 	u.Params = parseParams(params)

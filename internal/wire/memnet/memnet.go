@@ -3,7 +3,8 @@
 // wire.System, and runs in real time as well as in the virtual time of
 // testing/synctest, where a day passes in milliseconds.
 //
-// It knows no SIP. Only tests use it.
+// It knows no SIP, and of the DNS what its Nameserver has to answer. Only tests
+// use it.
 package memnet
 
 import (
@@ -12,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,6 +26,10 @@ type Net struct {
 	streams   map[*stream]struct{}
 	names     map[string][]netip.Addr
 	nextPort  uint16
+
+	nameservers []netip.AddrPort
+	dnsTimeout  time.Duration
+	dnsAttempts int
 
 	delay  time.Duration
 	jitter time.Duration // up to this much more for each datagram: they may overtake
@@ -67,7 +73,8 @@ func (n *Net) Drop(f func(Packet) bool) {
 	n.drop = f
 }
 
-// Name gives a name its addresses, as LookupHost answers.
+// Name gives a name its addresses on every host, as a line in /etc/hosts does.
+// Records of other types, and what changes with time, are a Nameserver's.
 func (n *Net) Name(name string, addrs ...netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -211,18 +218,28 @@ func (h *Host) connect(local, remote netip.AddrPort) (net.Conn, error) {
 	}
 }
 
-// LookupHost answers from the names of the network.
-func (h *Host) LookupHost(_ context.Context, name string) ([]netip.Addr, error) {
+// Hosts answers from the names of the network.
+func (h *Host) Hosts(name string) []netip.Addr {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
-	if addrs := h.net.names[name]; len(addrs) > 0 {
+	return slices.Clone(h.net.names[name])
+}
+
+// LookupHost knows the same names as Hosts.
+func (h *Host) LookupHost(_ context.Context, name string) ([]netip.Addr, error) {
+	if addrs := h.Hosts(name); len(addrs) > 0 {
 		return addrs, nil
 	}
 	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
-// SourceFor is the host's one address.
-func (h *Host) SourceFor(context.Context, netip.AddrPort) (netip.Addr, error) { return h.addr, nil }
+// SourceFor is the host's one address; to the other family there is no route.
+func (h *Host) SourceFor(_ context.Context, remote netip.AddrPort) (netip.Addr, error) {
+	if remote.Addr().Is4() != h.addr.Is4() {
+		return netip.Addr{}, fmt.Errorf("route to %s: network is unreachable", remote.Addr())
+	}
+	return h.addr, nil
+}
 
 type listener struct {
 	net   *Net
