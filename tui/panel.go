@@ -122,6 +122,10 @@ func (a *app) next(p *openPrompt) string {
 			return "registering now"
 		case ua.Retrying:
 			return fmt.Sprintf("the last attempt failed; the next is in %s", countdown(r.RetryAt.Sub(a.now())))
+		case ua.Registered:
+			if r.Pending {
+				return "registering now"
+			}
 		}
 	}
 	switch {

@@ -42,7 +42,7 @@ func (a *app) statusLine(w int) string {
 	room := w - width(held) - 4
 	text := ""
 	switch {
-	case a.flash.text != "":
+	case a.flash.text != "" && a.now().Before(a.flash.until):
 		text = cutEnd(a.th.mark(a.flash.level)+" "+a.th.text(a.flash.text), room)
 		if a.flash.level != levelNone {
 			text = a.th.style(a.flash.level).Render(text)

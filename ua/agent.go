@@ -25,29 +25,33 @@ type Agent struct {
 	box        *wire.Box
 	connecting bool
 	unsent     []effect   // sendRegister and sendSubscribe that wait for the flow
-	flowCause  string     // why it is down
+	lastFlow   Flow       // as snapshots show it, also while it is down
 	suspect    *wire.Flow // the last that carried no answer
 
-	creds     *wire.Credentials
-	secret    secretState
-	onSecret  []func() // what waits for the password
-	reg       registration
-	regCSeq   uint32
-	sent      []sentRegister
-	answered  uint32 // CSeq of our last binding REGISTER with a 2xx
-	removed   bool   // our removal is under way or was answered last
-	justBound time.Time
-	lapsedAt  time.Time
-	outbound  bool // the registrar uses RFC 5626 for this binding
-	seenAs    netip.AddrPort
-	roundTrip time.Duration
-	service   []string // Service-Route of the last 2xx (RFC 3608)
+	creds       *wire.Credentials
+	secret      secretState
+	secretFault error    // why there is no password
+	onSecret    []func() // what waits for the password
+	reg         registration
+	regCSeq     uint32
+	sent        []sentRegister
+	answered    uint32 // CSeq of our last binding REGISTER with a 2xx
+	removed     bool   // our removal is under way or was answered last
+	justBound   time.Time
+	lapsedAt    time.Time
+	outbound    bool // the registrar uses RFC 5626 for this binding
+	seenAs      netip.AddrPort
+	roundTrip   time.Duration
+	service     []string // Service-Route of the last 2xx (RFC 3608)
 
-	sub      subscription
-	subCSeq  uint32
-	subVia   *wire.Flow // that the last SUBSCRIBE went over: its Contact names it
-	askedAll time.Time  // when full state was last asked for
-	askAll   time.Time  // when it is to be asked for again; zero: not
+	sub       subscription
+	subCSeq   uint32
+	subVia    *wire.Flow // that the last SUBSCRIBE went over: its Contact names it
+	askedAll  time.Time  // when full state was last asked for
+	askAll    time.Time  // when it is to be asked for again; zero: not
+	tellBy    time.Time  // by when a document should tell of our last REGISTER; zero: it did
+	tells     bool       // this notifier tells of our REGISTERs
+	documents int        // applied in this dialog
 
 	table    *reginfo.Table
 	id       identity
@@ -234,6 +238,7 @@ func (a *Agent) command(c Command, now time.Time) {
 		a.reaction.automatic, a.reaction.war = false, nil
 		a.reaction.acted()
 		a.reaction.automatic = false
+		a.reg.failures = 0 // what a person begins is not backed off from
 		a.apply(a.reg.want(regBind, now), now)
 	case DoUnregister:
 		a.reaction.clear() // also what was to happen by itself
@@ -333,13 +338,20 @@ func (a *Agent) tick(now time.Time) {
 	if due(a.askAll, now) {
 		a.askFull(now)
 	}
+	if due(a.tellBy, now) {
+		// It told before and does not now: does it still have our subscription?
+		a.tellBy = time.Time{}
+		if a.tells && a.sub.confirmed() {
+			a.askFull(now)
+		}
+	}
 	for len(a.goneAt) > 0 && !now.Before(a.goneAt[0]) {
 		a.gone, a.goneAt = a.gone[1:], a.goneAt[1:]
 	}
 }
 
 func (a *Agent) next() time.Time {
-	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(a.reaction.next(), a.askAll))
+	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(earliest(a.reaction.next(), a.askAll), a.tellBy))
 	if len(a.goneAt) > 0 {
 		at = earliest(at, a.goneAt[0])
 	}

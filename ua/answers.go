@@ -67,6 +67,9 @@ func (a *Agent) learnFromAnswer(r *wire.Response) {
 	if seen, ok := r.SeenAs(); ok {
 		a.seenAs = seen
 	}
+	if err := a.creds.Accepted(r); err != nil && !slices.Contains(a.notices, err.Error()) {
+		a.notices = append(a.notices, err.Error())
+	}
 }
 
 func (a *Agent) readRegisterAnswer(r *wire.Response) registerAnswer {
@@ -121,6 +124,11 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 	a.outbound = r.response.Headers.HasToken("Require", "outbound")
 	// The document that tells of this REGISTER may have overtaken its 2xx.
 	a.answered, a.justBound, a.listed = r.cseq, now, a.listedWith(r.cseq)
+	if a.tellBy = (time.Time{}); !a.listed {
+		a.tellBy = now.Add(2 * notifyGrace)
+	} else if a.documents > 1 {
+		a.tells = true
+	}
 	if n, ok := wire.LeadingNumber(ours.Params.Get("expires")); ok && n > a.reg.expires {
 		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", a.reg.expires, n)})
 	}
@@ -139,15 +147,35 @@ func (a *Agent) tellQuery(r registerResult, ours bool, now time.Time) {
 		reason += ", ours among them"
 	case a.reg.registered():
 		reason += ", ours is not among them"
+		defer a.absentByQuery(now)
 	}
 	a.tell(now, reason, RegistrationDetail{
 		State: a.reg.state, AOR: a.account.AOR, Status: r.response.Status, Reason: reason, CallID: a.id.callID, CSeq: r.cseq,
 	})
 }
 
+// absentByQuery: the registrar's own answer does not list us though our time
+// still runs. That settles it: we were removed without a word.
+func (a *Agent) absentByQuery(now time.Time) {
+	contact := reginfo.Contact{
+		URI: a.id.contact, CallID: a.id.callID, Instance: a.id.instance,
+		State: reginfo.ContactTerminated, Event: reginfo.Absent,
+	}
+	row := reginfo.Row{AOR: a.account.AOR, Contact: contact, At: now}
+	change := reginfo.Change{Before: &row, Kind: reginfo.Vanished}
+	m, j := match{own: true, by: ByURI}, judgement{event: reginfo.Absent}
+	left := a.reg.expiresAt.Sub(now).Round(time.Second)
+	j.say(OriginNetwork, "a query does not list it", fmt.Sprintf("our registration still had %s to run", left))
+	a.tellContact(change, m, j, FromRegister, now)
+	a.showGone(change, m, j, now)
+	if a.leaving == nil {
+		a.kicked(KickAbsent, change, m, j, now)
+	}
+}
+
 func (a *Agent) tellGRUUs(now time.Time, list []GRUUDetail) {
 	for _, d := range list {
-		summary := fmt.Sprintf("%s GRUU %s: %s", d.Type, d.Change, shownGRUU(d.URI))
+		summary := fmt.Sprintf("%s GRUU %s: %s", d.Type, d.Change, d.URI)
 		if d.Cause != "" {
 			summary += " (" + d.Cause + ")"
 		}
@@ -165,6 +193,10 @@ func (a *Agent) boundNow(now time.Time) {
 	idle := !a.sub.live() && a.sub.inFlight == "" && a.sub.retryAt.IsZero()
 	if !a.account.NoWatch && a.leaving == nil && idle && (a.sub.wanted || a.sub.state == "") {
 		a.apply(a.sub.want(now), now)
+	}
+	if a.flow == nil && a.leaving == nil {
+		// It went behind the 2xx, and was noticed before that.
+		a.apply(a.reg.flowLost(a.lastFlow.Cause, now), now)
 	}
 	// NOTIFYs still go to the Contact of a connection that is gone.
 	if a.sub.confirmed() && a.flow != nil && a.subVia != a.flow && a.flow.Transport() != wire.UDP {
@@ -189,7 +221,7 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 	}
 	if r.err != nil {
 		a.suspect = r.flow
-		a.apply(a.sub.broken(explain(r.err), now), now)
+		a.apply(a.sub.broken(explain(r.err), errors.Is(r.err, wire.ErrTransport), now), now)
 		return
 	}
 	a.learnFromAnswer(r.response)
@@ -236,14 +268,17 @@ func (a *Agent) challenged(r *wire.Response, answeredTo *[]string, tries int, as
 	realms := r.Realms()
 	tried := slices.ContainsFunc(realms, func(realm string) bool { return slices.Contains(*answeredTo, realm) })
 	*answeredTo = append(*answeredTo, realms...)
-	stale, err := a.creds.Learn(r)
+	again, err := a.creds.Learn(r)
 	switch {
 	case err != nil:
 		then(false, err.Error())
+	case !a.creds.Known() && a.secretFault != nil:
+		a.creds.Forget()
+		then(false, a.secretFault.Error())
 	case !a.creds.Known():
 		a.creds.Forget()
 		then(false, "a password is needed and none is set")
-	case tried && !stale, tries >= exchangeMax:
+	case tried && !again, tries >= exchangeMax:
 		a.creds.Forget()
 		then(false, "user name or password is wrong")
 	default:
@@ -254,9 +289,7 @@ func (a *Agent) challenged(r *wire.Response, answeredTo *[]string, tries int, as
 func (a *Agent) secretResult(r secretResult) {
 	a.secret = secretLoaded
 	a.creds.Password = r.password
-	if r.err != nil {
-		a.notices = append(a.notices, "password: "+r.err.Error())
-	}
+	a.secretFault = r.err
 	waiting := a.onSecret
 	a.onSecret = nil
 	for _, f := range waiting {

@@ -23,6 +23,7 @@ const (
 	KindContact           Kind = "contact"
 	KindAction            Kind = "action"
 	KindGRUU              Kind = "gruu"
+	KindDisagreement      Kind = "disagreement"
 	KindFinding           Kind = "finding"
 	KindFlow              Kind = "flow"
 	KindRequest           Kind = "request"
@@ -267,6 +268,15 @@ type GRUUDetail struct {
 	Cause     string         `json:"cause,omitempty"`
 }
 
+// DisagreementDetail tells that two of the three truths differ: "local" (granted
+// to us, by our clock), "response" (of the last 2xx), "watched" (the documents).
+type DisagreementDetail struct {
+	Between []string `json:"between"`
+	About   string   `json:"about"`
+	Detail  string   `json:"detail"`
+	Cleared bool     `json:"cleared,omitempty"`
+}
+
 // FindingDetail tells of something that the registrar gets wrong or that a
 // tester should know.
 type FindingDetail struct {
@@ -310,6 +320,7 @@ func (RegistrationStateDetail) kind() Kind { return KindRegistrationState }
 func (ContactDetail) kind() Kind           { return KindContact }
 func (ActionDetail) kind() Kind            { return KindAction }
 func (GRUUDetail) kind() Kind              { return KindGRUU }
+func (DisagreementDetail) kind() Kind      { return KindDisagreement }
 func (FindingDetail) kind() Kind           { return KindFinding }
 func (FlowDetail) kind() Kind              { return KindFlow }
 func (RequestDetail) kind() Kind           { return KindRequest }

@@ -41,11 +41,12 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 	unsent := a.unsent
 	a.unsent = nil
 	if r.err != nil {
-		a.flowCause = r.err.Error()
+		a.lastFlow.Up, a.lastFlow.Cause = false, r.err.Error()
 		a.apply(a.reg.brokenIf(r.err.Error(), now), now)
 		if a.sub.inFlight != "" {
-			a.apply(a.sub.broken(r.err.Error(), now), now)
+			a.apply(a.sub.broken(r.err.Error(), true, now), now)
 		}
+		a.settleDeferred(now)
 		return
 	}
 	changed := a.flow != r.flow
@@ -72,6 +73,7 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 		}
 	}
 	a.flow = flow
+	a.lastFlow = Flow{Up: true, Transport: flow.Transport(), Local: flow.Local().String(), Remote: flow.Remote().String()}
 	a.id.contact = a.contactURI("")
 	if flow.Transport() != wire.UDP {
 		go func() {
@@ -109,7 +111,7 @@ func (a *Agent) flowGone(g flowGone, now time.Time) {
 
 // flowLost: our binding goes over a connection that is no more.
 func (a *Agent) flowLost(cause string, now time.Time) {
-	a.flowCause = cause
+	a.lastFlow.Up, a.lastFlow.Cause = false, cause
 	a.tellFlow(now, "down", cause)
 	a.flow = nil
 	if a.leaving == nil {

@@ -75,6 +75,7 @@ func NewGroup(o Options) *Group {
 // names the account; it wraps a *FieldError where a setting is wrong.
 func (g *Group) Start(accounts ...Account) error {
 	var names []string
+	accounts = slices.Clone(accounts)
 	for i := range accounts {
 		if err := accounts[i].Check(); err != nil {
 			return fmt.Errorf("account %q: %w", accounts[i].AOR, err)

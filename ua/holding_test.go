@@ -375,3 +375,56 @@ func TestRegistrarRestarts(t *testing.T) {
 		})
 	}
 }
+
+// A query that does not list us settles it: removed without a word.
+func TestQueryFindsUsGone(t *testing.T) {
+	inLab(t, registrar.Options{Users: users}, func(l *lab) {
+		r := l.watch(phoneHost, "", account())
+		r.watching()
+		r.Do("alice", ua.Command{Verb: ua.DoQuery})
+		time.Sleep(time.Second)
+		if got := r.kicks(); len(got) != 0 {
+			t.Fatalf("a query that lists us: %+v", got)
+		}
+		if err := l.Remove("alice", ""); err != nil {
+			t.Fatal(err)
+		}
+		r.Do("alice", ua.Command{Verb: ua.DoQuery})
+		if d := r.awaitKick(ua.KickAbsent); d.Source != ua.FromRegister || d.Origin != ua.OriginNetwork {
+			t.Errorf("told as %+v", d)
+		}
+		r.awaitAction(ua.Asked)
+		r.Do("alice", ua.Command{Verb: ua.DoRegister})
+		r.awaitRegistration(ua.Registered)
+		r.close()
+		if got := r.kicks(); len(got) != 1 {
+			t.Errorf("kicks %+v", got)
+		}
+	})
+}
+
+// A registrar that was restarted over UDP has forgotten the subscription. It told
+// of our REGISTERs before and does not now: that is asked after at once, not at
+// the next refresh of the subscription.
+func TestSilentNotifierIsAskedAfter(t *testing.T) {
+	inLab(t, registrar.Options{Users: users}, func(l *lab) {
+		r := l.watch(phoneHost, "", account())
+		r.watching()
+		r.Do("alice", ua.Command{Verb: ua.DoRegister})
+		r.awaitRegistration(ua.Registered)
+		time.Sleep(time.Minute)
+		l.Registrar.Close()
+		l.start()
+		r.Do("alice", ua.Command{Verb: ua.DoRegister})
+		r.awaitRegistration(ua.Registered)
+		time.Sleep(time.Minute)
+		if err := l.Deactivate("alice", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if got := r.kicks(); len(got) != 1 || got[0].Event != "deactivated" {
+			t.Errorf("kicks %+v\n%s", got, r.story())
+		}
+		r.close()
+	})
+}

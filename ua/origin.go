@@ -12,6 +12,11 @@ import (
 // ours before its end is no lapse.
 const lapseSlack = 2 * time.Second
 
+// staleWithin is how long a document may be under way behind a 2xx that it knows
+// nothing of. Later than that a lower CSeq has another reason: a border controller
+// that answers our refreshes itself leaves the registrar's behind.
+const staleWithin = 2 * transactionTime
+
 // expirySlack is by how much two expiry times may differ and mean the same.
 const expirySlack = 5 * time.Second
 
@@ -27,6 +32,7 @@ type sentRegister struct {
 type evidence struct {
 	now       time.Time
 	callID    string         // of our REGISTERs
+	contact   string         // the URI that we register now
 	sent      []sentRegister // the newest last, answered or not
 	pending   regKind        // of the REGISTER under way; "" none
 	removed   bool           // our removal is under way, or was the last that was answered
@@ -108,9 +114,10 @@ func (e evidence) judgeOther(j *judgement, c reginfo.Contact, removal bool) {
 func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	c := change.Row().Contact
 	switch {
-	case e.older(c), change.Before == nil && c.CallID != "" && c.CallID != e.callID:
-		// Older than our last REGISTER; or the end of a binding that this table
-		// never held, under a Call-ID that was never ours: a registrar may give a
+	case e.older(c) && (!reginfo.SameURI(c.URI, e.contact) || e.now.Sub(e.justBound) < staleWithin), change.Before == nil && c.CallID != "" && c.CallID != e.callID:
+		// Older than our last REGISTER, and it can only have been overtaken, or tells
+		// of an address that we left; or the end of a binding that this table never
+		// held, under a Call-ID that was never ours: a registrar may give a
 		// new subscriber the last document as it was.
 		j.stale = true
 	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected:

@@ -39,7 +39,9 @@ func (id identity) recognise(c reginfo.Contact, hasGRUU func(string) bool) match
 		return match{own: true, by: ByInstance}
 	case c.Instance != "" && !instance:
 		return match{} // another device, whatever else it shares with us
-	case callID:
+	case callID && c.Active():
+		// On a terminated contact it proves nothing: a registrar may put that of the
+		// request which removed it there. One that was ours before is remembered.
 		return match{own: true, by: ByCallID}
 	case uri:
 		return match{own: true, by: ByURI}

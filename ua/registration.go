@@ -53,6 +53,7 @@ type registration struct {
 	refreshAt time.Time // zero: no refresh is set
 	retryAt   time.Time // zero: no retry is set
 	failures  int       // in a row
+	flowGone  bool      // a good flow was lost; the one immediate attempt is used up
 	held      bool      // shortened, and the user is to decide: no refresh
 }
 
@@ -173,7 +174,7 @@ func (r *registration) answered(a registerAnswer, now time.Time) []effect {
 		// RFC 5626 11.6: the first hop knows no outbound; once more without.
 		r.noRegID = true
 		return r.again(now)
-	case a.hasRetry:
+	case a.hasRetry && (a.status == 404 || a.status == 413 || a.status == 480 || a.status == 486 || a.status == 408 || a.status >= 500):
 		// RFC 3261 20.33: the registrar named a time.
 		return r.failed(fmt.Sprintf("%d %s", a.status, a.reason), seconds(a.retryAfter), now)
 	case a.status >= 500 && a.status < 600, a.status == 408, a.status == 480:
@@ -204,7 +205,7 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 		r.drop()
 		return append([]effect{lostEffect{cause: reason}}, r.failed(reason, 0, now)...)
 	}
-	r.failures, r.held = 0, false
+	r.failures, r.held, r.flowGone = 0, false, false
 	r.grant(now, seconds(a.expires))
 	r.enter(Registered, "", now)
 	return r.finish(now, tellRegistration{}, boundEffect{})
@@ -267,7 +268,7 @@ func (r *registration) failed(reason string, after time.Duration, now time.Time)
 		return r.end(Failed, reason, now)
 	}
 	wait := after
-	if wait == 0 && (r.failures > 0 || !r.registered()) {
+	if wait == 0 && (r.failures > 0 || r.flowGone || !r.registered()) {
 		wait = backoff(r.failures)
 	}
 	r.failures++
@@ -301,8 +302,7 @@ func (r *registration) flowLost(reason string, now time.Time) []effect {
 	if r.inFlight != "" || r.state != Registered {
 		return nil
 	}
-	r.failures++
-	r.refreshAt, r.retryAt = time.Time{}, now
+	r.refreshAt, r.retryAt, r.flowGone = time.Time{}, now, true
 	r.enter(Retrying, reason, now)
 	return []effect{tellRegistration{}}
 }

@@ -169,7 +169,7 @@ func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 	cseq := a.subCSeq
 	request, err := a.subscribeRequest(kind, cseq)
 	if err != nil {
-		a.apply(a.sub.broken(err.Error(), now), now)
+		a.apply(a.sub.broken(err.Error(), false, now), now)
 		return
 	}
 	flow, callID := a.flow, a.sub.callID

@@ -1008,3 +1008,72 @@ func serveOnce(listener net.Listener) {
 		}
 	}
 }
+
+// And the binding follows to a new connection: the one that its Contact names is
+// no more, in whatever order the agent learned of it.
+func TestBindingFollowsConnectionThatEndedBehind2xx(t *testing.T) {
+	for i := range 300 {
+		synctest.Test(t, func(t *testing.T) {
+			n := memnet.New()
+			listener, err := n.Host(registrarHost).Listen(t.Context(), netip.MustParseAddrPort(registrarHost+":5060"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				serveOnce(listener)
+				serveOnce(listener)
+			}()
+			a := account()
+			a.Registrar, a.Transport = "sip:"+registrarHost, wire.TCP
+			r := (&lab{t: t, net: n}).watch(phoneHost, "", a)
+			time.Sleep(time.Second)
+			r.Do("alice", ua.Command{Verb: ua.DoRegister})
+			time.Sleep(time.Minute)
+			if got := r.requests("REGISTER"); got < 3 {
+				t.Errorf("round %d: %d REGISTERs\n%s", i, got, r.story())
+			}
+			r.kill()
+			listener.Close()
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// A SUBSCRIBE that broke with its connection is sent again with the next one, not
+// half a minute later: a kick in between would go unseen.
+func TestSubscriptionFollowsWhenASubscribeBreaks(t *testing.T) {
+	inLab(t, registrar.Options{Users: users}, func(l *lab) {
+		a := account()
+		a.Transport = "tcp"
+		r := l.watch(phoneHost, "", a)
+		r.watching()
+		for range 20 {
+			r.Do("alice", ua.Command{Verb: ua.DoSubscribe})
+			l.net.Reset(netip.MustParseAddr(phoneHost), netip.MustParseAddr(registrarHost))
+			time.Sleep(5 * time.Second)
+			if s := r.state("alice"); s.Registration.State != ua.Registered || s.Subscription.State != ua.Active {
+				t.Errorf("%s, %s\n%s", s.Registration.State, s.Subscription.State, r.story())
+				break
+			}
+			time.Sleep(time.Minute)
+		}
+		r.close()
+	})
+}
+
+// A border controller may answer our refreshes itself: the registrar then never
+// hears of their CSeq, and its kick carries an old one. Long after the last 2xx
+// that is no document which was overtaken.
+func TestKickBehindBorderController(t *testing.T) {
+	inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
+		register := s.begin()
+		time.Sleep(time.Minute)
+		r.Do("alice", ua.Command{Verb: ua.DoRegister})
+		s.acceptRegister()
+		time.Sleep(10 * time.Minute)
+		s.notify("active;expires=2900", reginfo(1, "full", ours(register, "deactivated", 0)))
+		r.awaitKick(ua.KickDeactivated)
+	})
+}

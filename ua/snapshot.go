@@ -41,6 +41,7 @@ type Registration struct {
 	Granted   time.Duration
 	ExpiresAt time.Time     // zero when not registered
 	RetryAt   time.Time     // zero when no attempt is set
+	Pending   bool          // a REGISTER that binds or refreshes is under way
 	Slow      string        // said while an answer is late: "sent 4 times, no answer for 7 s"
 	RoundTrip time.Duration // of the last answered REGISTER
 }

@@ -18,13 +18,13 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		Registration: Registration{
 			State: a.reg.state, Since: a.reg.since, Contact: a.id.contact, Instance: a.id.instance, RegID: a.account.RegID,
 			CallID: a.id.callID, CSeq: a.regCSeq, Status: a.reg.status, Reason: a.reg.reason, Granted: a.reg.granted,
-			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Slow: a.slow(a.reg.slow), RoundTrip: a.roundTrip,
+			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Pending: a.reg.inFlight == regBind, Slow: a.slow(a.reg.slow), RoundTrip: a.roundTrip,
 		},
 		Subscription: Subscription{
 			State: a.sub.state, Since: a.sub.since, Status: a.sub.status, Reason: a.sub.reason, Granted: a.sub.granted,
 			ExpiresAt: a.sub.expiresAt, RetryAt: a.sub.retryAt, Slow: a.slow(a.sub.slow),
 		},
-		Flow:     Flow{Cause: a.flowCause},
+		Flow:     a.lastFlow,
 		GRUUs:    a.ledger.list(a.reg.registered()),
 		Prompts:  a.reaction.prompts,
 		Document: a.document,
@@ -34,7 +34,6 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		s.Registration.SeenAs = a.seenAs.String()
 	}
 	if a.flow != nil {
-		s.Flow = Flow{Up: true, Transport: a.flow.Transport(), Local: a.flow.Local().String(), Remote: a.flow.Remote().String()}
 		s.Registration.NAT = a.seenAs.IsValid() && a.seenAs != a.flow.Local()
 	}
 	for _, row := range a.table.Rows() {
@@ -74,11 +73,13 @@ func (a *Agent) tellRegistration(now time.Time) {
 	switch {
 	case d.State == Registered:
 		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
-		summary = fmt.Sprintf("registered for %d s, answered in %s", int(a.reg.granted.Seconds()), shortly(a.roundTrip))
-		if d.Reason != "" && a.reg.slow != "" {
+		switch {
+		case a.reg.slow != "":
 			summary = "registered; refreshing: " + d.Reason
-		} else if a.reg.held {
-			summary = fmt.Sprintf("registered for %d s more", int(a.reg.granted.Seconds()))
+		case d.Reason != "":
+			summary = fmt.Sprintf("registered for %d s more: %s", int(a.reg.granted.Seconds()), d.Reason)
+		default:
+			summary = fmt.Sprintf("registered for %d s, answered in %s", int(a.reg.granted.Seconds()), shortly(a.roundTrip))
 		}
 	case d.Reason != "":
 		summary += ": " + d.Reason

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,13 +44,22 @@ func openState(dir, name, aor string) (*stateFile, error) {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
 	var held remembered
-	json.NewDecoder(file).Decode(&held)
+	read := func() {
+		held = remembered{}
+		file.Seek(0, io.SeekStart)
+		json.NewDecoder(file).Decode(&held)
+	}
+	read() // for the pid of the one who has it
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: pid %d", errHeld, held.PID)
 		}
 		return nil, fmt.Errorf("lock state: %w", err)
+	}
+	read() // what the one before us wrote last
+	if !strings.HasPrefix(held.Instance, "urn:uuid:") {
+		held.Instance = ""
 	}
 	return &stateFile{file, held}, nil
 }

@@ -162,6 +162,9 @@ func (s *subscription) unsubscribe(now time.Time) []effect {
 	case s.live() && s.confirmed():
 		return s.begin(subClose, now)
 	}
+	if s.state == "" || s.state == Unsupported || s.state == Terminated {
+		return []effect{subEnded{}} // there is nothing to end
+	}
 	effects := s.over("unsubscribed", now)
 	return append(effects, tellSubscription{}, subEnded{})
 }
@@ -295,15 +298,18 @@ func (s *subscription) retry(after uint32, named bool, now time.Time) {
 	s.retryAt = now.Add(wait)
 }
 
-// broken: no final answer came, or the request could not be sent.
-func (s *subscription) broken(reason string, now time.Time) []effect {
+// broken: no final answer came, or the request could not be sent; lost says that
+// the connection went with it. A refresh that went with its connection proves
+// nothing about the dialog: it is refreshed again over the next one.
+func (s *subscription) broken(reason string, lost bool, now time.Time) []effect {
 	s.status = 0
 	switch s.inFlight {
 	case subClose:
 		effects := s.over("unsubscribed, not confirmed: "+reason, now)
 		return s.finish(now, append(effects, tellSubscription{}, subEnded{})...)
 	case subRenew:
-		if s.notifyBy.IsZero() { // a NOTIFY came all the same
+		if s.notifyBy.IsZero() || lost { // or a NOTIFY came all the same
+			s.notifyBy = time.Time{}
 			s.refreshAt = now.Add(max(s.expiresAt.Sub(now)/2, time.Second))
 			return s.finish(now)
 		}
@@ -313,7 +319,11 @@ func (s *subscription) broken(reason string, now time.Time) []effect {
 		}
 	}
 	effects := s.over(reason, now)
+	first := s.failures == 0
 	s.retry(0, false, now)
+	if lost && first && s.wanted {
+		s.retryAt = now.Add(time.Second)
+	}
 	return append([]effect{needFlow{}}, s.finish(now, append(effects, tellSubscription{})...)...)
 }
 

@@ -22,11 +22,14 @@ const goneShown = 30 * time.Second
 // No more than this are shown at a time.
 const goneKept = 100
 
+// notifyGrace is how long a NOTIFY may take behind the 2xx that it tells of.
+const notifyGrace = 5 * time.Second
+
 // Full state is asked for again at most this often.
 const fullPause = 10 * time.Second
 
 func (a *Agent) newDialog(d newDialog) {
-	a.subCSeq, a.askAll = 0, time.Time{}
+	a.subCSeq, a.documents, a.askAll = 0, 0, time.Time{}
 	a.table.Renew()
 	if a.box == nil {
 		return
@@ -105,6 +108,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	if outcome.Verdict == reginfo.Discarded {
 		return
 	}
+	a.documents++
 	a.document = Document{At: n.At, Version: document.Version, State: document.State, Raw: body}
 	for _, r := range outcome.Registrations {
 		if r.After != "" {
@@ -188,7 +192,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 	if j.stale {
 		return
 	}
-	a.tellContact(change, m, j, at)
+	a.tellContact(change, m, j, FromNotify, at)
 	a.showGone(change, m, j, at)
 	kick := kickOf(j.event)
 	if m.own && j.origin != OriginSelf && kick != "" && a.reg.registered() && a.leaving == nil {
@@ -198,7 +202,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 
 func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
-		now: at, callID: a.id.callID, sent: a.sent, pending: a.reg.inFlight, removed: a.removed,
+		now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.reg.inFlight, removed: a.removed,
 		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
 		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, delay: a.roundTrip,
 	}
@@ -222,7 +226,7 @@ func (a *Agent) settleDeferred(now time.Time) {
 	}
 }
 
-func (a *Agent) tellContact(change reginfo.Change, m match, j judgement, at time.Time) {
+func (a *Agent) tellContact(change reginfo.Change, m match, j judgement, source Source, at time.Time) {
 	row := change.Row()
 	contact := row.Contact
 	contact.Event = j.event
@@ -233,7 +237,7 @@ func (a *Agent) tellContact(change reginfo.Change, m match, j judgement, at time
 	a.origins[rowKey{row.AOR, row.Contact.ID}] = j.origin
 	d := ContactDetail{
 		AOR: row.AOR, RegistrationID: row.RegistrationID, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by,
-		Origin: j.origin, Evidence: j.evidence, Source: FromNotify, Contact: contact,
+		Origin: j.origin, Evidence: j.evidence, Source: source, Contact: contact,
 	}
 	a.tell(at, contactSummary(d), d)
 }
@@ -333,11 +337,35 @@ func (a *Agent) countOwn(full bool, at time.Time) {
 	if len(own) > 0 {
 		a.listed, a.ownSeen = true, true
 	}
+	if a.listedWith(a.answered) && !a.tellBy.IsZero() {
+		// The first document of a dialog comes because we subscribed.
+		a.tells, a.tellBy = a.tells || a.documents > 1, time.Time{}
+	}
+	a.tellMissing(full && len(own) == 0, at)
 	// While a REGISTER is under way the document may be from before it; and a
 	// partial one that tells of others says nothing of us.
-	if a.ownSeen && a.reg.inFlight != regBind && (full || len(own) > 0) {
+	if a.ownSeen && a.reg.inFlight != regBind && (full && a.listed || len(own) > 0) {
 		a.tellGRUUs(at, a.ledger.notified(own))
 	}
+}
+
+// tellMissing says that a full document does not list us though we count
+// ourselves registered, and that it does again. Only a query can settle that: the
+// registrar may have sent an old document.
+func (a *Agent) tellMissing(missing bool, at time.Time) {
+	const notice = "the registrar's list does not have us: a query (Q) settles it"
+	missing = missing && a.reg.registered() && a.reg.inFlight == "" && at.Sub(a.justBound) > notifyGrace
+	if missing == slices.Contains(a.notices, notice) {
+		return
+	}
+	d := DisagreementDetail{Between: []string{"local", "watched"}, About: a.id.contact, Detail: notice, Cleared: !missing}
+	if missing {
+		a.notices = append(a.notices, notice)
+		a.tell(at, "registered by our count, but "+notice, d)
+		return
+	}
+	a.notices = slices.DeleteFunc(a.notices, func(n string) bool { return n == notice })
+	a.tell(at, "the registrar's list and our count agree again", d)
 }
 
 // listedWith reports whether the table has our contact as the REGISTER of that
