@@ -481,11 +481,31 @@ func (a *app) raw() {
 		}
 		return
 	}
-	if s := a.account().shown; s != nil && len(s.Document.Raw) > 0 {
+	acc := a.account()
+	if n := len(acc.events); a.view == viewTimeline && n > 0 {
+		if page := a.notifyPager(acc.events[n-1-acc.timeline.selected].Time); page != nil {
+			a.pager = page
+			return
+		}
+	}
+	if s := acc.shown; s != nil && len(s.Document.Raw) > 0 {
 		a.pager = a.documentPager(s)
 		return
 	}
 	a.say(levelNone, "no document yet")
+}
+
+// notifyPager shows the NOTIFY that told of what happened at a time: the last one
+// received by then; nil where none is kept.
+func (a *app) notifyPager(at time.Time) *pager {
+	a.messages.refresh(a.o.Trace)
+	for i := len(a.messages.kept) - 1; i >= 0; i-- {
+		m := a.messages.kept[i]
+		if m.Direction == trace.Received && bytes.HasPrefix(m.Raw, []byte("NOTIFY ")) && !m.Time.After(at.Add(100*time.Millisecond)) {
+			return a.messagePager(m)
+		}
+	}
+	return nil
 }
 
 func (a *app) documentPager(s *ua.Snapshot) *pager {
@@ -496,18 +516,12 @@ func (a *app) documentPager(s *ua.Snapshot) *pager {
 // showNotify opens the NOTIFY that told of a kick: the last one received by
 // then, and where none is kept the last document.
 func (a *app) showNotify(p *openPrompt) {
-	a.messages.refresh(a.o.Trace)
-	for i := len(a.messages.kept) - 1; i >= 0; i-- {
-		m := a.messages.kept[i]
-		if m.Direction == trace.Received && bytes.HasPrefix(m.Raw, []byte("NOTIFY ")) && !m.Time.After(p.At.Add(100*time.Millisecond)) {
-			a.pager = a.messagePager(m)
-			a.pager.notify = true
-			return
-		}
+	if page := a.notifyPager(p.At); page != nil {
+		a.pager = page
+		return
 	}
 	if s := a.named(p.account).live; s != nil && len(s.Document.Raw) > 0 {
 		a.pager = a.documentPager(s)
-		a.pager.notify = true
 		return
 	}
 	a.say(levelNone, "no NOTIFY told of it")

@@ -10,10 +10,9 @@ import (
 // pager shows a text over the body: details, a raw message, the help. Its lines
 // are already fit for the terminal.
 type pager struct {
-	title  string
-	lines  []string
-	raw    bool // lines are somebody's own text: they are broken at the edge, not at words
-	notify bool // it is what the panel's Enter opened
+	title string
+	lines []string
+	raw   bool // lines are somebody's own text: they are broken at the edge, not at words
 
 	at     list
 	broken []string // lines for the width they were broken for

@@ -303,11 +303,8 @@ func (a *app) panelKey(k string, burst bool, lastKey time.Time) (taken bool) {
 		a.ignored = append(a.ignored, *p)
 		a.do(p.account, ua.Command{Verb: ua.DoIgnore, Prompt: p.ID})
 	case has(keys.panelNotify, k):
-		if a.pager != nil && a.pager.notify {
-			a.pager = nil
-		} else {
-			a.showNotify(p)
-		}
+		a.showNotify(p)
+		a.panel.folded = true // the page needs the room; Esc leaves it, l opens the panel again
 	}
 	return meant
 }

@@ -24,9 +24,11 @@ type Agent struct {
 	flow       *wire.Flow // nil: none yet, or lost
 	box        *wire.Box
 	connecting bool
-	unsent     []effect   // sendRegister and sendSubscribe that wait for the flow
-	lastFlow   Flow       // as snapshots show it, also while it is down
-	suspect    *wire.Flow // the last that carried no answer
+	unsent     []effect      // sendRegister and sendSubscribe that wait for the flow
+	lastFlow   Flow          // as snapshots show it, also while it is down
+	suspect    *wire.Flow    // the last that carried no answer
+	target     wire.Target   // that the flow goes to
+	targets    []wire.Target // that there are (RFC 3263 4.2)
 
 	creds       *wire.Credentials
 	secret      secretState
@@ -95,8 +97,10 @@ const (
 type (
 	goodbye    struct{ leave bool }
 	flowResult struct {
-		flow *wire.Flow
-		err  error
+		flow    *wire.Flow
+		target  wire.Target   // that the flow goes to
+		targets []wire.Target // that there were
+		err     error
 	}
 	flowGone       struct{ flow *wire.Flow }
 	registerResult struct {

@@ -64,6 +64,7 @@ func explain(err error) string {
 
 // learnFromAnswer takes from any final answer what it tells of the way.
 func (a *Agent) learnFromAnswer(r *wire.Response) {
+	a.group.avoid.Worked(a.target)
 	if seen, ok := r.SeenAs(); ok {
 		a.seenAs = seen
 	}

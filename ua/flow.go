@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"regwatch/internal/guard"
@@ -20,19 +21,25 @@ func (a *Agent) connect() {
 	if len(a.account.OutboundProxy) > 0 {
 		hop = a.account.OutboundProxy[0]
 	}
-	stacks, transport, local := a.group.stacks, a.account.Transport, a.local
+	stacks, avoid, transport, local := a.group.stacks, &a.group.avoid, a.account.Transport, a.local
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
 		ctx, cancel := context.WithTimeout(a.group.ctx, transactionTime)
 		defer cancel()
-		targets, err := stacks.Locate(ctx, hop, transport)
-		var flow *wire.Flow
-		for _, target := range targets {
-			if flow, err = stacks.Flow(ctx, target, local); err == nil {
+		result := flowResult{}
+		result.targets, result.err = stacks.Locate(ctx, hop, transport)
+		// RFC 3263 4.3: the next target where one fails, and the failed one last for
+		// a while.
+		for _, result.target = range avoid.Order(result.targets, time.Now()) {
+			attempt, done := context.WithTimeout(ctx, transactionTime/time.Duration(len(result.targets)))
+			result.flow, result.err = stacks.Flow(attempt, result.target, local)
+			done()
+			if result.err == nil {
 				break
 			}
+			avoid.Failed(result.target, time.Now())
 		}
-		a.post(flowResult{flow, err})
+		a.post(result)
 	}()
 }
 
@@ -49,6 +56,7 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 		a.settleDeferred(now)
 		return
 	}
+	a.target, a.targets = r.target, r.targets
 	changed := a.flow != r.flow
 	a.useFlow(r.flow)
 	if changed {
@@ -90,7 +98,18 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 // dropFlow makes the next request go over a new connection: one that swallowed
 // a request would swallow the next. The UDP socket is shared, and stays.
 func (a *Agent) dropFlow(now time.Time) {
-	if a.flow == nil || a.flow != a.suspect || a.flow.Transport() == wire.UDP {
+	if a.flow == nil || a.flow != a.suspect {
+		return
+	}
+	a.group.avoid.Failed(a.target, now)
+	if slices.ContainsFunc(a.targets, func(t wire.Target) bool { return !a.group.avoid.Avoids(t, now) }) {
+		a.flowLost("no answer: the next target is tried", now)
+		if a.reg.state == Retrying {
+			a.reg.retryAt = now
+		}
+		return
+	}
+	if a.flow.Transport() == wire.UDP {
 		return
 	}
 	flow := a.flow

@@ -35,6 +35,7 @@ type Group struct {
 	options Options
 	stacks  *wire.Stacks
 	hub     *hub
+	avoid   wire.Avoid      // targets that failed lately, for all accounts
 	ctx     context.Context // ends when the group is closed
 	cancel  context.CancelFunc
 

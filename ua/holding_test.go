@@ -428,3 +428,29 @@ func TestSilentNotifierIsAskedAfter(t *testing.T) {
 		r.close()
 	})
 }
+
+// RFC 3263 4.3: where the first address of a name does not answer the next one is
+// tried at once, and the first is left alone for a while.
+func TestNextTarget(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			inLab(t, registrar.Options{Users: users}, func(l *lab) {
+				dead := netip.MustParseAddr("192.0.2.99")
+				l.net.Name("example.com", dead, netip.MustParseAddr(registrarHost))
+				l.net.Cut(netip.MustParseAddr(phoneHost), dead)
+				a := account()
+				a.Transport = transport
+				start := time.Now()
+				r := l.watch(phoneHost, "", a)
+				r.watching()
+				if took := time.Since(start); took > 34*time.Second {
+					t.Errorf("%v until the second address was tried", took)
+				}
+				if remote := r.state("alice").Flow.Remote; !strings.HasPrefix(remote, registrarHost+":") {
+					t.Errorf("registered at %s", remote)
+				}
+				r.close()
+			})
+		})
+	}
+}

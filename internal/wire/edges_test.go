@@ -52,11 +52,13 @@ func TestRequestURIAsGiven(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		cseq := 1
 		for _, uri := range []string{
 			"sip:example.com", "sip:example.com;transport=tcp", "sip:a@b;lr;x=1", "sip:a:secret@b", "SIP:a@B", "sip:a@b;x", "sip:a@b?h=1&i=2",
 			"sip:a%20b@c;d=%22", "sip:a@[2001:db8::1]:5060;ob", "sip:a;b=c@d", "tel:+1-555", "sip:a@b:5060", "sip:a@b;alias=1~2~3", "sip:a:b:c@d",
 		} {
-			r := request("OPTIONS", "x", 1)
+			r := request("OPTIONS", "x", cseq)
+			cseq++
 			r.URI = uri
 			before := len(ring.Messages())
 			if _, err := flow.Do(t.Context(), r); err != nil {
