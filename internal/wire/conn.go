@@ -54,13 +54,13 @@ func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 }
 
 func (c *packetConn) WriteTo(data []byte, to net.Addr) (int, error) {
-	n, err := c.PacketConn.WriteTo(data, to)
-	if err == nil && isSIP(data) {
+	// Before it goes: its answer must not stand in the trace first.
+	if isSIP(data) {
 		if remote, err := addrPort(to); err == nil {
 			c.stack.record(trace.Sent, c.stack.local, remote, data)
 		}
 	}
-	return n, err
+	return c.PacketConn.WriteTo(data, to)
 }
 
 // isSIP sorts out keep-alives (RFC 5626 3.5): bare CRLFs, and STUN, whose first
@@ -105,11 +105,12 @@ func (c *streamConn) Read(buffer []byte) (int, error) {
 
 // Write is called with one whole message at a time.
 func (c *streamConn) Write(data []byte) (int, error) {
+	if isSIP(data) { // before it goes, as over UDP
+		c.flow.stack.record(trace.Sent, c.flow.local, c.flow.remote, data)
+	}
 	n, err := c.Conn.Write(data)
 	if err != nil {
 		c.flow.lost(err)
-	} else if isSIP(data) {
-		c.flow.stack.record(trace.Sent, c.flow.local, c.flow.remote, data)
 	}
 	return n, err
 }
