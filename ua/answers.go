@@ -59,7 +59,7 @@ func explain(err error) string {
 	case errors.Is(err, wire.ErrClosed):
 		return "closed"
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), wire.ErrTransport.Error()+": ")
 }
 
 // learnFromAnswer takes from any final answer what it tells of the way.

@@ -48,10 +48,11 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 	unsent := a.unsent
 	a.unsent = nil
 	if r.err != nil {
-		a.lastFlow.Up, a.lastFlow.Cause = false, r.err.Error()
-		a.apply(a.reg.brokenIf(r.err.Error(), now), now)
+		reason := explain(r.err)
+		a.lastFlow.Up, a.lastFlow.Cause = false, reason
+		a.apply(a.reg.brokenIf(reason, now), now)
 		if a.sub.inFlight != "" {
-			a.apply(a.sub.broken(r.err.Error(), true, now), now)
+			a.apply(a.sub.broken(reason, true, now), now)
 		}
 		a.settleDeferred(now)
 		return

@@ -38,6 +38,9 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	}
 	for _, row := range a.table.Rows() {
 		m := a.matches.of(&row, a.id, a.ledger.has)
+		if m.own && slices.ContainsFunc(a.gone, func(b Binding) bool { return b.Own && b.At.After(row.At) && b.Contact.URI == row.Contact.URI }) {
+			continue // a query has told since that it is gone
+		}
 		s.Bindings = append(s.Bindings, Binding{
 			Row: row, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by, Origin: a.origins[rowKey{row.AOR, row.Contact.ID}],
 		})

@@ -16,8 +16,7 @@ const (
 	subClose subKind = "unsubscribe"
 )
 
-// Not sooner than this after the last attempt do we subscribe anew because the
-// notifier ended a subscription and asked for that.
+// Because a subscription ended we subscribe anew at most once in this time.
 const resubscribePause = 30 * time.Second
 
 // subscription is the state machine of the subscriber (RFC 6665 4.1) and its
@@ -53,7 +52,7 @@ type subscription struct {
 	refreshAt time.Time
 	notifyBy  time.Time // Timer N runs out; zero: not running
 	retryAt   time.Time
-	openedAt  time.Time // of the last subOpen
+	anewAt    time.Time // when we last subscribed anew because one had ended
 	failures  int
 }
 
@@ -134,7 +133,6 @@ func (s *subscription) open(now time.Time) []effect {
 	s.callID, s.fromTag = randomHex(12), randomHex(6)
 	s.remoteTag, s.remoteCSeq, s.target, s.routes = "", 0, "", nil
 	s.granted, s.expiresAt, s.refreshAt, s.retryAt = 0, time.Time{}, time.Time{}, time.Time{}
-	s.openedAt = now
 	s.enter(NotifyWait, "", now)
 	return append([]effect{newDialog{before}, tellSubscription{}}, s.begin(subOpen, now)...)
 }
@@ -281,9 +279,10 @@ func (s *subscription) grant(d time.Duration, now time.Time) {
 // anew subscribes at once in a new dialog, but never in a circle.
 func (s *subscription) anew(now time.Time) {
 	s.retryAt = now
-	if soonest := s.openedAt.Add(resubscribePause); now.Before(soonest) {
+	if soonest := s.anewAt.Add(resubscribePause); now.Before(soonest) {
 		s.retryAt = soonest
 	}
+	s.anewAt = s.retryAt
 }
 
 func (s *subscription) retry(after uint32, named bool, now time.Time) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -206,9 +207,20 @@ func (s *Stack) Connect(ctx context.Context, remote netip.AddrPort) (*Flow, erro
 	}
 	conn, err := s.network.Dial(ctx, s.local, remote)
 	if err != nil {
-		return nil, fmt.Errorf("%w: connect to %s: %w", ErrTransport, remote, err)
+		return nil, fmt.Errorf("%w: connect to %s: %w", ErrTransport, remote, cause(err))
 	}
 	return s.addConn(conn, false)
+}
+
+// cause takes off what net puts around an error: addresses that were said already.
+func cause(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
+	}
+	if call := (*os.SyscallError)(nil); errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
 }
 
 func (s *Stack) udpFlow(remote netip.AddrPort) *Flow {
