@@ -1,0 +1,108 @@
+package tui
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"regwatch/internal/trace"
+	"regwatch/ua"
+)
+
+// details opens what is known of the selected row.
+func (a *app) details() {
+	acc, s := a.account(), a.account().shown
+	switch a.view {
+	case viewOverview:
+		if s != nil && len(s.Bindings) > 0 {
+			a.pager = newPager("contact", a.bindingDetails(&s.Bindings[acc.bindings.selected]))
+		}
+	case viewTimeline:
+		if n := len(acc.events); n > 0 {
+			a.pager = newPager("event", a.eventDetails(acc.events[n-1-acc.timeline.selected]))
+		}
+	case viewMessages:
+		a.raw()
+	case viewGRUUs:
+		if s != nil && len(s.GRUUs) > 0 {
+			a.pager = newPager("GRUU", a.gruuDetails(&s.GRUUs[acc.gruus.selected]))
+		}
+	case viewFindings:
+		if len(acc.found) > 0 {
+			a.pager = newPager("finding", a.findingDetails(acc.found[acc.findings.selected]))
+		}
+	}
+}
+
+// raw opens bytes as they were on the wire: the selected message, elsewhere the
+// last document.
+func (a *app) raw() {
+	if a.view == viewMessages {
+		if m, ok := a.messages.selected(); ok {
+			a.pager = a.messagePager(m)
+		}
+		return
+	}
+	acc := a.account()
+	if n := len(acc.events); a.view == viewTimeline && n > 0 {
+		if page := a.notifyPager(acc.events[n-1-acc.timeline.selected].Time); page != nil {
+			a.pager = page
+			return
+		}
+	}
+	if s := acc.shown; s != nil && len(s.Document.Raw) > 0 {
+		a.pager = a.documentPager(s)
+		return
+	}
+	a.say(levelNone, "no document yet")
+}
+
+// notifyPager shows the NOTIFY that told of what happened at a time: the last one
+// received by then; nil where none is kept.
+func (a *app) notifyPager(at time.Time) *pager {
+	a.messages.refresh(a.o.Trace)
+	for i := len(a.messages.kept) - 1; i >= 0; i-- {
+		m := a.messages.kept[i]
+		if m.Direction == trace.Received && bytes.HasPrefix(m.Raw, []byte("NOTIFY ")) && !m.Time.After(at.Add(100*time.Millisecond)) {
+			return a.messagePager(m)
+		}
+	}
+	return nil
+}
+
+func (a *app) documentPager(s *ua.Snapshot) *pager {
+	title := fmt.Sprintf("document version %s, received %s", s.Document.Version, a.clock.moment(s.Document.At, a.zone()))
+	return newRawPager(a.th, title, s.Document.Raw)
+}
+
+// showNotify opens the NOTIFY that told of a kick: the last one received by
+// then, and where none is kept the last document.
+func (a *app) showNotify(p *openPrompt) {
+	if page := a.notifyPager(p.At); page != nil {
+		a.pager = page
+		return
+	}
+	if s := a.named(p.account).live; s != nil && len(s.Document.Raw) > 0 {
+		a.pager = a.documentPager(s)
+		return
+	}
+	a.say(levelNone, "no NOTIFY told of it")
+}
+
+// helpLines is the help, made from the bindings.
+func (a *app) helpLines() []string {
+	var out []string
+	for _, g := range a.keys.groups() {
+		out = append(out, g.title)
+		for _, b := range g.keys {
+			if b.Enabled() {
+				out = append(out, "  "+fit(help(b).name, 8)+" "+help(b).text)
+			}
+		}
+		out = append(out, "")
+	}
+	return append(out, "marks",
+		"  >        the selected row",
+		"  !        a kick: the network took this device off or shortened it",
+		"  "+a.th.mark(levelGood)+" "+a.th.mark(levelBusy)+" "+a.th.mark(levelBad)+" "+a.th.mark(levelNone)+"  good, under way, failed, off")
+}
