@@ -327,7 +327,7 @@ func (a *app) look(k string) tea.Cmd {
 		key  key.Binding
 		verb ua.Verb
 	}{
-		{keys.register, ua.DoRegister}, {keys.unregister, ua.DoUnregister}, {keys.query, ua.DoQuery},
+		{keys.register, ua.DoRegister}, {keys.unregister, ua.DoUnregister}, {keys.query, ua.DoQuery}, {keys.ping, ua.DoPing},
 		{keys.subscribe, ua.DoSubscribe}, {keys.unsubscribe, ua.DoUnsubscribe},
 	} {
 		if has(send.key, k) {

@@ -15,9 +15,9 @@ import (
 func TestKeysSend(t *testing.T) {
 	b := newBench(t, 80, 24, nil)
 	b.show(snapshot())
-	b.keys("R", "U", "Q", "S", "N")
-	b.did("alice register", "alice unregister", "alice query", "alice subscribe", "alice unsubscribe")
-	b.keys("r", "u", "s", "n", "x", "enter", " ", "esc", "4", "6", "8", "/", "C", "O", "A")
+	b.keys("R", "U", "Q", "S", "N", "O")
+	b.did("alice register", "alice unregister", "alice query", "alice subscribe", "alice unsubscribe", "alice ping")
+	b.keys("r", "u", "s", "n", "x", "enter", " ", "esc", "4", "6", "8", "/", "C", "A")
 	b.did()
 }
 

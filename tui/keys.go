@@ -9,8 +9,8 @@ import (
 // keymap holds every key of the screen once, with its help. Small letters look,
 // capitals send SIP.
 type keymap struct {
-	register, unregister, query, subscribe, unsubscribe, removeAll key.Binding
-	admin                                                          key.Binding
+	register, unregister, query, subscribe, unsubscribe, removeAll, ping key.Binding
+	admin                                                                key.Binding
 
 	overview, timeline, messages, gruus, findings key.Binding
 	account                                       key.Binding
@@ -33,6 +33,7 @@ func newKeymap(admin, accounts bool) *keymap {
 		register:    bind("R", "register", "R"),
 		unregister:  bind("U", "unregister", "U"),
 		query:       bind("Q", "query", "Q"),
+		ping:        bind("O", "ping own GRUU", "O"),
 		subscribe:   bind("S", "subscribe", "S"),
 		unsubscribe: bind("N", "unsubscribe", "N"),
 		removeAll:   bind("X", "remove all", "X"),
@@ -78,7 +79,7 @@ type group struct {
 // groups is the whole of the help, in its order.
 func (k *keymap) groups() []group {
 	return []group{
-		{"capitals send SIP", []key.Binding{k.register, k.unregister, k.query, k.subscribe, k.unsubscribe, k.removeAll, k.admin}},
+		{"capitals send SIP", []key.Binding{k.register, k.unregister, k.query, k.subscribe, k.unsubscribe, k.removeAll, k.ping, k.admin}},
 		{"small letters look", []key.Binding{k.details, k.raw, k.back, k.pause, k.clock, k.help, k.quit}},
 		{"views", []key.Binding{k.overview, k.timeline, k.messages, k.gruus, k.findings, k.account}},
 		{"lists", []key.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown}},
@@ -88,7 +89,7 @@ func (k *keymap) groups() []group {
 
 // footer lists the keys by how much they are missed where there is no room.
 func (k *keymap) footer() []key.Binding {
-	return []key.Binding{k.register, k.unregister, k.admin, k.query, k.subscribe, k.account, k.details, k.removeAll, k.unsubscribe, k.pause, k.raw, k.clock}
+	return []key.Binding{k.register, k.unregister, k.admin, k.query, k.subscribe, k.account, k.details, k.removeAll, k.unsubscribe, k.pause, k.raw, k.clock, k.ping}
 }
 
 // has reports whether the key is one of the binding's.

@@ -2,7 +2,6 @@ package ua
 
 import (
 	"slices"
-	"strings"
 
 	"regwatch/reginfo"
 )
@@ -108,10 +107,4 @@ func (l *ledger) list(registered bool) []GRUU {
 // has reports whether the URI is one of ours.
 func (l *ledger) has(uri string) bool {
 	return uri != "" && (uri == l.public || slices.ContainsFunc(l.temporary, func(g GRUU) bool { return g.URI == uri }))
-}
-
-// shownGRUU is a GRUU as people read it: without gr.
-func shownGRUU(uri string) string {
-	plain, _, _ := strings.Cut(uri, ";gr")
-	return plain
 }

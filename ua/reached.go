@@ -124,7 +124,7 @@ func (a *Agent) pingDone(r pingResult, now time.Time) {
 	a.ping = nil
 	a.box.Forget(p.callID)
 	d := RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: p.uri}
-	summary := "ping of our GRUU " + shownGRUU(p.uri)
+	summary := "our ping"
 	switch {
 	case r.err != nil:
 		summary += " failed: " + explain(r.err)
@@ -135,5 +135,5 @@ func (a *Agent) pingDone(r pingResult, now time.Time) {
 		d.Status = r.response.Status
 		summary += fmt.Sprintf(" did not come back to this device: answered %d %s", d.Status, r.response.Reason)
 	}
-	a.tell(now, summary, d)
+	a.tell(now, summary+": "+p.uri, d)
 }
