@@ -322,7 +322,6 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 			a.newDialog(e)
 		case noNotify:
 			a.finding(now, finding.Finding{Code: finding.NoNotify, Detail: a.noNotifyDetail()})
-		case subEnded:
 		}
 	}
 	if a.leaving != nil && a.reg.inFlight == "" && a.sub.wanted {

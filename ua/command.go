@@ -3,7 +3,7 @@ package ua
 // Verb is what a Command asks of an agent.
 type Verb string
 
-// The verbs. Each sends SIP but Ignore and Later.
+// The verbs. Each sends SIP but DoIgnore.
 const (
 	DoRegister    Verb = "register"    // register or refresh now; closes every open prompt
 	DoUnregister  Verb = "unregister"  // remove our own contact, and stay off

@@ -64,8 +64,6 @@ type (
 	newDialog struct{ before string }
 	// noNotify: a 2xx came and no NOTIFY after it.
 	noNotify struct{}
-	// subEnded: our own unsubscribing is done.
-	subEnded struct{}
 )
 
 // subscribeAnswer is what a final answer to a SUBSCRIBE says to the machine.
@@ -161,10 +159,10 @@ func (s *subscription) unsubscribe(now time.Time) []effect {
 		return s.begin(subClose, now)
 	}
 	if s.state == "" || s.state == Unsupported || s.state == Terminated {
-		return []effect{subEnded{}} // there is nothing to end
+		return nil // there is nothing to end
 	}
 	effects := s.over("unsubscribed", now)
-	return append(effects, tellSubscription{}, subEnded{})
+	return append(effects, tellSubscription{})
 }
 
 // over forgets the dialog.
@@ -205,7 +203,7 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 	case kind == subClose:
 		// The last NOTIFY may be late or never come; the dialog is not kept for it.
 		effects := s.over("unsubscribed", now)
-		return s.finish(now, append(effects, tellSubscription{}, subEnded{})...)
+		return s.finish(now, append(effects, tellSubscription{})...)
 	case a.status < 300:
 		s.failures = 0
 		if a.hasExpires {
@@ -305,7 +303,7 @@ func (s *subscription) broken(reason string, lost bool, now time.Time) []effect 
 	switch s.inFlight {
 	case subClose:
 		effects := s.over("unsubscribed, not confirmed: "+reason, now)
-		return s.finish(now, append(effects, tellSubscription{}, subEnded{})...)
+		return s.finish(now, append(effects, tellSubscription{})...)
 	case subRenew:
 		if s.notifyBy.IsZero() || lost { // or a NOTIFY came all the same
 			s.notifyBy = time.Time{}

@@ -39,9 +39,6 @@ func NewStacks(network Network, ring *trace.Ring, onPanic func(error)) *Stacks {
 	}
 }
 
-// Network is the network that the stacks are on.
-func (s *Stacks) Network() Network { return s.network }
-
 // Locate finds where requests to a URI go, as Locator.Locate does; the accounts
 // share its cache.
 func (s *Stacks) Locate(ctx context.Context, uri, transport string) ([]Target, error) {
