@@ -24,6 +24,7 @@ type Agent struct {
 	flow       *wire.Flow // nil: none yet, or lost
 	box        *wire.Box
 	connecting bool
+	stale      bool          // the network changed while it was being connected
 	unsent     []effect      // sendRegister and sendSubscribe that wait for the flow
 	lastFlow   Flow          // as snapshots show it, also while it is down
 	suspect    *wire.Flow    // the last that carried no answer
@@ -147,7 +148,7 @@ func startAgent(g *Group, account Account) *Agent {
 	a.table = reginfo.NewTable(versions)
 	// RFC 3261 8.1.1.5 leaves the first number open. The clock's never goes back
 	// from run to run, even where the last write of a run was lost.
-	a.regCSeq = uint32(time.Now().Unix() & 0x7fffffff)
+	a.regCSeq = uint32(g.now().Unix() & 0x7fffffff)
 	go func() {
 		defer close(a.done)
 		defer func() { a.state.close() }()
@@ -168,25 +169,25 @@ func (a *Agent) post(input any) {
 
 func (a *Agent) run() {
 	a.remember()
-	a.begin(time.Now())
-	a.flush(time.Now())
+	a.begin(a.group.now())
+	a.flush(a.group.now())
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	for {
 		if at := a.next(); at.IsZero() {
 			alarm.Stop()
 		} else {
-			alarm.Reset(time.Until(at))
+			alarm.Reset(at.Sub(a.group.now()))
 		}
 		select {
 		case input := <-a.inbox:
-			a.handle(input, time.Now())
+			a.handle(input, a.group.now())
 		case <-alarm.C:
-			a.tick(time.Now())
+			a.tick(a.group.now())
 		case <-a.group.ctx.Done():
 			return
 		}
-		a.flush(time.Now())
+		a.flush(a.group.now())
 		if a.leaving != nil && a.left() {
 			return
 		}
@@ -212,6 +213,7 @@ func (a *Agent) handle(input any, now time.Time) {
 	case Command:
 		a.command(input, now)
 	case *wire.Incoming:
+		input.At = now // by the clock that everything else here goes by
 		a.incoming(input, now)
 	case registerResult:
 		a.registerResult(input, now)
@@ -225,6 +227,10 @@ func (a *Agent) handle(input any, now time.Time) {
 		a.secretResult(input)
 	case pingResult:
 		a.pingDone(input, now)
+	case clockJumped:
+		a.clockJumped(input, now)
+	case networkChanged:
+		a.networkChanged(now)
 	case goodbye:
 		a.goodbye(input, now)
 	}

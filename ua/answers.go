@@ -31,7 +31,7 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 	a.learnFromAnswer(r.response)
 	answer := a.readRegisterAnswer(r.response)
 	finish := func() {
-		now := time.Now()
+		now := a.group.now()
 		if r.cseq != a.regCSeq || a.reg.inFlight == "" {
 			return // the connection went while the password was asked for
 		}
@@ -199,8 +199,7 @@ func (a *Agent) boundNow(now time.Time) {
 		// It went behind the 2xx, and was noticed before that.
 		a.apply(a.reg.flowLost(a.lastFlow.Cause, now), now)
 	}
-	// NOTIFYs still go to the Contact of a connection that is gone.
-	if a.sub.confirmed() && a.flow != nil && a.subVia != a.flow && a.flow.Transport() != wire.UDP {
+	if a.sub.confirmed() && a.moved() {
 		a.apply(a.sub.want(now), now)
 	}
 }
@@ -237,7 +236,8 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 				return
 			}
 			answer.retryAuth, answer.authFault = ok, fault
-			a.apply(a.sub.answered(answer, time.Now()), time.Now())
+			now := a.group.now()
+			a.apply(a.sub.answered(answer, now), now)
 		})
 		return
 	}

@@ -45,6 +45,12 @@ func (a *Agent) connect() {
 
 func (a *Agent) connected(r flowResult, now time.Time) {
 	a.connecting = false
+	stale := a.stale
+	a.stale = false
+	if stale && r.err != nil {
+		a.connect() // it was looked for in a network that is no more
+		return
+	}
 	unsent := a.unsent
 	a.unsent = nil
 	if r.err != nil {
@@ -68,6 +74,9 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 	}
 	for _, e := range unsent {
 		a.transmit(e, now)
+	}
+	if stale {
+		a.networkChanged(now)
 	}
 }
 
@@ -134,8 +143,13 @@ func (a *Agent) flowLost(cause string, now time.Time) {
 	a.lastFlow.Up, a.lastFlow.Cause = false, cause
 	a.tellFlow(now, "down", cause)
 	a.flow = nil
-	if a.leaving == nil {
-		a.apply(a.reg.flowLost(cause, now), now)
+	if a.leaving != nil {
+		return
+	}
+	a.apply(a.reg.flowLost(cause, now), now)
+	if a.reg.state != Retrying && a.reg.inFlight == "" && a.sub.confirmed() && a.sub.inFlight == "" {
+		// No REGISTER will make a new one, and NOTIFYs go to the old one's Contact.
+		a.sub.refreshAt = now.Add(time.Second)
 	}
 }
 

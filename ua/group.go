@@ -27,6 +27,7 @@ type Options struct {
 	// OnPanic is told of a panic on a goroutine of the group; nil lets it end
 	// the program.
 	OnPanic func(error)
+	Now     func() time.Time // the wall clock; nil: time.Now
 }
 
 // Group runs the agents of one process: they share its sockets, and its hub
@@ -38,6 +39,9 @@ type Group struct {
 	avoid   wire.Avoid      // targets that failed lately, for all accounts
 	ctx     context.Context // ends when the group is closed
 	cancel  context.CancelFunc
+
+	vigil sync.WaitGroup
+	ended chan struct{} // closed at the end of Close
 
 	mu     sync.Mutex
 	agents []*Agent
@@ -66,7 +70,7 @@ func NewGroup(o Options) *Group {
 			o.UserAgent = "regwatch"
 		}
 	}
-	g := &Group{options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.OnPanic), hub: newHub(randomHex(4))}
+	g := &Group{options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.OnPanic), hub: newHub(randomHex(4)), ended: make(chan struct{})}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g
 }
@@ -90,13 +94,15 @@ func (g *Group) Start(accounts ...Account) error {
 		}
 		names = append(names, accounts[i].Name)
 	}
-	g.hub.publish("", nil, []news{{time.Now(), fmt.Sprintf("regwatch %s watches %d account(s)", g.options.Version, len(names)),
+	g.hub.publish("", nil, []news{{g.now(), fmt.Sprintf("regwatch %s watches %d account(s)", g.options.Version, len(names)),
 		StartDetail{Version: g.options.Version, PID: os.Getpid(), Accounts: names}}})
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
 		return errors.New("the group is closed")
 	}
+	g.vigil.Add(1)
+	go g.keepVigil()
 	for _, account := range accounts {
 		g.agents = append(g.agents, startAgent(g, account))
 	}
@@ -144,6 +150,7 @@ func (g *Group) Watch(ctx context.Context, since uint64) iter.Seq[Update] {
 // is ctx's, where that cut it short.
 func (g *Group) Close(ctx context.Context, leave bool) error {
 	g.mu.Lock()
+	first := !g.closed
 	g.closed = true
 	agents := g.agents
 	g.mu.Unlock()
@@ -158,12 +165,18 @@ func (g *Group) Close(ctx context.Context, leave bool) error {
 			err = ctx.Err()
 		}
 	}
+	if !first {
+		<-g.ended
+		return err
+	}
 	g.cancel()
+	g.vigil.Wait()
 	g.stacks.Close()
 	for _, agent := range agents {
 		<-agent.done
 	}
 	g.hub.close()
+	close(g.ended)
 	return err
 }
 

@@ -30,6 +30,7 @@ type lab struct {
 	t       *testing.T
 	net     *memnet.Net
 	options registrar.Options
+	clock   func() time.Time // of the agents; nil: the network's
 }
 
 // inLab runs f in virtual time; whatever goroutine is left at its end fails the
@@ -62,6 +63,7 @@ func (l *lab) start() {
 type run struct {
 	*ua.Group
 	lab   *lab
+	host  *memnet.Host
 	trace *trace.Ring
 
 	mu     sync.Mutex
@@ -82,8 +84,8 @@ var users = map[string]string{"alice": "secret", "bob": "hidden"}
 // function by close, or by kill as a crash would.
 func (l *lab) watch(host, stateDir string, accounts ...ua.Account) *run {
 	l.t.Helper()
-	r := &run{lab: l, trace: trace.NewRing(10000), states: make(map[string]*ua.Snapshot), ended: make(chan struct{})}
-	r.Group = ua.NewGroup(ua.Options{Network: l.net.Host(host), StateDir: stateDir, Version: "test", Trace: r.trace})
+	r := &run{lab: l, host: l.net.Host(host), trace: trace.NewRing(10000), states: make(map[string]*ua.Snapshot), ended: make(chan struct{})}
+	r.Group = ua.NewGroup(ua.Options{Network: r.host, StateDir: stateDir, Version: "test", Trace: r.trace, Now: l.clock})
 	if err := r.Start(accounts...); err != nil {
 		l.t.Fatal(err)
 	}

@@ -85,6 +85,13 @@ func (r *reaction) next() time.Time {
 	return at
 }
 
+func (r *reaction) shift(by time.Duration) {
+	r.prompts = slices.Clone(r.prompts)
+	for i := range r.prompts {
+		shift(by, &r.prompts[i].ActAt)
+	}
+}
+
 // acted: the times are used up; the prompts stay until we are registered.
 func (r *reaction) acted() {
 	r.prompts = slices.Clone(r.prompts)

@@ -344,6 +344,11 @@ func (r *registration) tick(now time.Time) []effect {
 		r.slow = fmt.Sprintf("no answer for %d s", int(slowAfter.Seconds()))
 		effects = append(effects, tellRegistration{})
 	}
+	if r.inFlight == "" && (due(r.refreshAt, now) || due(r.retryAt, now)) {
+		// Before the end is looked at: both are due where the machine slept.
+		r.refreshAt = time.Time{}
+		effects = append(effects, r.want(regBind, now)...)
+	}
 	if r.registered() && !now.Before(r.expiresAt) {
 		r.granted, r.expiresAt = 0, time.Time{}
 		cause := "our registration ran out"
@@ -356,10 +361,6 @@ func (r *registration) tick(now time.Time) []effect {
 			r.enter(Retrying, cause+" while we tried to refresh it", now)
 		}
 		effects = append(effects, lostEffect{cause, true}, tellRegistration{})
-	}
-	if r.inFlight == "" && (due(r.refreshAt, now) || due(r.retryAt, now)) {
-		r.refreshAt = time.Time{}
-		effects = append(effects, r.want(regBind, now)...)
 	}
 	return effects
 }

@@ -39,6 +39,12 @@ func (f *Flow) Remote() netip.AddrPort { return f.remote }
 // Stack is what the flow belongs to.
 func (f *Flow) Stack() *Stack { return f.stack }
 
+// Source is the address that packets to the remote leave from now. Another one
+// than Local's, or an error, means that this machine changed its network.
+func (f *Flow) Source(ctx context.Context) (netip.Addr, error) {
+	return f.stack.network.SourceFor(ctx, f.remote)
+}
+
 // Done is closed when the connection, or the whole stack, is gone.
 func (f *Flow) Done() <-chan struct{} { return f.done }
 

@@ -28,6 +28,8 @@ type Network interface {
 	LookupHost(ctx context.Context, name string) ([]netip.Addr, error)
 	// SourceFor tells which local address packets to remote leave from.
 	SourceFor(ctx context.Context, remote netip.AddrPort) (netip.Addr, error)
+	// Addresses are those that this machine has now, in no order.
+	Addresses() []netip.Addr
 }
 
 // System is the machine's own network. The zero value is ready.
@@ -77,6 +79,21 @@ func (System) SourceFor(ctx context.Context, remote netip.AddrPort) (netip.Addr,
 	defer probe.Close()
 	local, err := addrPort(probe.LocalAddr())
 	return local.Addr(), err
+}
+
+// Addresses asks the machine's interfaces.
+func (System) Addresses() []netip.Addr {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Addr
+	for _, a := range list {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, prefix.Addr())
+		}
+	}
+	return out
 }
 
 // addrPort reads what a net.Addr of UDP or TCP says.

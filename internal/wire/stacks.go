@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"regwatch/internal/trace"
@@ -43,6 +44,23 @@ func NewStacks(network Network, ring *trace.Ring, onPanic func(error)) *Stacks {
 // share its cache.
 func (s *Stacks) Locate(ctx context.Context, uri, transport string) ([]Target, error) {
 	return s.locator.Locate(ctx, uri, transport)
+}
+
+// far are addresses of no machine (RFC 5737 3, RFC 3849 2): the way to them is
+// the default route's.
+var far = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:9"), netip.MustParseAddrPort("[2001:db8::1]:9")}
+
+// Surroundings describes the network around us, in a form that is only good for
+// comparing: another one means that addresses or default routes changed. It sends
+// nothing.
+func (s *Stacks) Surroundings(ctx context.Context) string {
+	addresses := s.network.Addresses()
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	for _, to := range far {
+		source, _ := s.network.SourceFor(ctx, to) // none is an answer too
+		addresses = append(addresses, source)
+	}
+	return fmt.Sprint(addresses)
 }
 
 // Flow gives a flow to the target, from local where that has an address, else

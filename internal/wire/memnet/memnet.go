@@ -35,6 +35,7 @@ type Net struct {
 	jitter time.Duration // up to this much more for each datagram: they may overtake
 	drop   func(Packet) bool
 	cut    map[[2]netip.Addr]bool
+	gone   map[netip.Addr]bool // addresses that their host has no more
 	random *rand.Rand
 }
 
@@ -54,6 +55,7 @@ func New() *Net {
 		names:     make(map[string][]netip.Addr),
 		nextPort:  40000,
 		cut:       make(map[[2]netip.Addr]bool),
+		gone:      make(map[netip.Addr]bool),
 		random:    rand.New(rand.NewPCG(1, 2)),
 	}
 }
@@ -97,7 +99,9 @@ func (n *Net) setCut(a, b netip.Addr, cut bool) {
 	}
 }
 
-func (n *Net) parted(a, b netip.Addr) bool { return n.cut[[2]netip.Addr{a, b}] }
+func (n *Net) parted(a, b netip.Addr) bool {
+	return n.cut[[2]netip.Addr{a, b}] || n.gone[a] || n.gone[b]
+}
 
 // Reset breaks every TCP connection between two hosts, as a rebooted server does.
 func (n *Net) Reset(a, b netip.Addr) {
@@ -113,14 +117,47 @@ func (n *Net) Reset(a, b netip.Addr) {
 // Host is one machine of the network; it is a wire.Network.
 type Host struct {
 	net  *Net
-	addr netip.Addr
+	addr netip.Addr // guarded by the network's lock; invalid: unplugged
 }
 
 // Host returns the machine with that address; it panics where it is none.
 func (n *Net) Host(addr string) *Host { return &Host{n, netip.MustParseAddr(addr)} }
 
 // Addr is the host's address.
-func (h *Host) Addr() netip.Addr { return h.addr }
+func (h *Host) Addr() netip.Addr {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	return h.addr
+}
+
+// Addresses is the host's one address, none while it is unplugged.
+func (h *Host) Addresses() []netip.Addr {
+	if addr := h.Addr(); addr.IsValid() {
+		return []netip.Addr{addr}
+	}
+	return nil
+}
+
+// Unplug takes the host off the network: what it has open hears and says nothing
+// any more.
+func (h *Host) Unplug() {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	h.net.gone[h.addr] = true
+	h.addr = netip.Addr{}
+}
+
+// Plug puts an unplugged host back, with the address that it had or another one.
+// Sockets of an address that it has not are of no use.
+func (h *Host) Plug(addr string) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	h.addr = netip.MustParseAddr(addr)
+	delete(h.net.gone, h.addr)
+	for s := range h.net.streams {
+		s.wake()
+	}
+}
 
 // bind chooses the host's address and a free port where they are open. It is
 // called with the network locked.
@@ -235,10 +272,11 @@ func (h *Host) LookupHost(_ context.Context, name string) ([]netip.Addr, error) 
 
 // SourceFor is the host's one address; to the other family there is no route.
 func (h *Host) SourceFor(_ context.Context, remote netip.AddrPort) (netip.Addr, error) {
-	if remote.Addr().Is4() != h.addr.Is4() {
+	addr := h.Addr()
+	if remote.Addr().Is4() != addr.Is4() {
 		return netip.Addr{}, fmt.Errorf("route to %s: network is unreachable", remote.Addr())
 	}
-	return h.addr, nil
+	return addr, nil
 }
 
 type listener struct {
