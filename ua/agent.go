@@ -28,6 +28,7 @@ type Agent struct {
 	unsent     []effect      // sendRegister and sendSubscribe that wait for the flow
 	lastFlow   Flow          // as snapshots show it, also while it is down
 	suspect    *wire.Flow    // the last that carried no answer
+	narrow     *wire.Flow    // the last UDP flow that has no TCP beside it, see widen
 	target     wire.Target   // that the flow goes to
 	targets    []wire.Target // that there are (RFC 3263 4.2)
 
@@ -221,6 +222,8 @@ func (a *Agent) handle(input any, now time.Time) {
 		a.subscribeResult(input, now)
 	case flowResult:
 		a.connected(input, now)
+	case widened:
+		a.widened(input, now)
 	case flowGone:
 		a.flowGone(input, now)
 	case secretResult:

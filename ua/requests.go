@@ -35,9 +35,12 @@ func (a *Agent) transmit(e effect, now time.Time) {
 }
 
 func (a *Agent) sendRegister(kind regKind, now time.Time) {
-	a.regCSeq++
-	cseq := a.regCSeq
+	cseq := a.regCSeq + 1
 	request, err := a.registerRequest(kind, cseq)
+	if err == nil && a.widen(request, sendRegister{kind}) {
+		return
+	}
+	a.regCSeq = cseq
 	if err != nil {
 		a.apply(a.reg.broken(err.Error(), now), now)
 		return
@@ -164,10 +167,12 @@ func (a *Agent) addCommon(r *wire.Request, callID, fromTag, toTag string, cseq u
 }
 
 func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
-	a.subCSeq++
-	a.subVia = a.flow
-	cseq := a.subCSeq
+	cseq := a.subCSeq + 1
 	request, err := a.subscribeRequest(kind, cseq)
+	if err == nil && a.widen(request, sendSubscribe{kind}) {
+		return
+	}
+	a.subCSeq, a.subVia = cseq, a.flow
 	if err != nil {
 		a.apply(a.sub.broken(err.Error(), false, now), now)
 		return
