@@ -22,6 +22,7 @@ var rooms = map[string][]string{
 	"internal/wire":        {"internal/trace", "internal/guard"},
 	"internal/wire/memnet": {},
 	"internal/interop":     {},
+	"internal/testcert":    {},
 	"ua":                   {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"registrar":            {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"internal/config":      {"ua"},

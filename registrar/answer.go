@@ -127,9 +127,12 @@ func (r *Registrar) ownContact(in *wire.Incoming) string {
 			local = netip.AddrPortFrom(source, local.Port())
 		}
 	}
-	uri := "sip:reginfo@" + wire.HostPortOf(local)
-	if in.Transport != wire.UDP {
-		uri += ";transport=" + in.Transport
+	address := "reginfo@" + wire.HostPortOf(local)
+	switch {
+	case in.Transport == wire.UDP:
+		return "sip:" + address
+	case in.Transport == wire.TLS && strings.HasPrefix(strings.ToLower(in.URI), "sips:"):
+		return "sips:" + address // RFC 3261 12.1.1
 	}
-	return uri
+	return "sip:" + address + ";transport=" + wire.TCP
 }

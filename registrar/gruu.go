@@ -110,6 +110,12 @@ func (r *Registrar) gruusOf(rec *record, b *binding) (pub, temp string, firstCSe
 			temp, firstCSeq = t.latest, first
 		}
 	}
+	if scheme, _, _ := strings.Cut(b.contact.URI, ":"); strings.EqualFold(scheme, "sips") { // RFC 5630 5.2.1
+		pub = "sips:" + strings.TrimPrefix(pub, "sip:")
+		if temp != "" {
+			temp = "sips:" + strings.TrimPrefix(temp, "sip:")
+		}
+	}
 	return pub, temp, firstCSeq
 }
 
@@ -123,8 +129,9 @@ func (rec *record) isOwnGRUU(uri string) bool {
 	if a, err := parseAOR(uri); err == nil && a == rec.aor {
 		return true
 	}
+	_, given, _ := strings.Cut(uri, ":")
 	for _, t := range rec.temporary {
-		if t.latest == uri {
+		if t.latest == "sip:"+given {
 			return true
 		}
 	}

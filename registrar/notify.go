@@ -133,6 +133,13 @@ func (r *Registrar) flowTo(uri string) (*wire.Flow, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Kamailio finds a connection by its far end, also TLS for a Contact that says
+	// transport=tcp.
+	if stack := r.stacks[wire.TLS]; stack != nil && targets[0].Transport == wire.TCP {
+		if flow := stack.FlowTo(targets[0].Addr); flow != nil {
+			return flow, nil
+		}
+	}
 	stack := r.stacks[targets[0].Transport]
 	if stack == nil {
 		return nil, fmt.Errorf("%w: no %s here", wire.ErrNoTarget, targets[0].Transport)

@@ -11,6 +11,7 @@ package registrar
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -39,7 +40,7 @@ var ErrClosed = errors.New("the registrar is closed")
 
 // Listen is one address that the registrar is reached at.
 type Listen struct {
-	Transport string // wire.UDP or wire.TCP
+	Transport string // wire.UDP, wire.TCP or wire.TLS
 	Addr      netip.AddrPort
 }
 
@@ -48,6 +49,7 @@ type Listen struct {
 type Options struct {
 	Network wire.Network // nil: the machine's own
 	Listen  []Listen     // at most one for each transport
+	TLS     *tls.Config  // for wire.TLS; it may ask for certificates of the clients
 	Domains []string     // that are served; empty: every one
 	// Users are the passwords by user name; nil lets everybody in unasked.
 	Users map[string]string
@@ -148,9 +150,12 @@ func (r *Registrar) listen(ctx context.Context, l Listen) error {
 	if r.stacks[l.Transport] != nil {
 		return fmt.Errorf("two addresses for transport %q", l.Transport)
 	}
+	if l.Transport == wire.TLS && r.options.TLS == nil {
+		return errors.New("no certificate for TLS")
+	}
 	stack, err := wire.OpenStack(ctx, wire.Options{
 		Network: r.options.Network, Transport: l.Transport, Local: l.Addr, Listen: true,
-		Trace: r.options.Trace, OnPanic: r.options.OnPanic,
+		TLS: r.options.TLS, Trace: r.options.Trace, OnPanic: r.options.OnPanic,
 	})
 	if err != nil {
 		return err

@@ -167,7 +167,7 @@ func reason(status int, words string) string {
 	return code + " " + words
 }
 
-// notices draws the lasting warnings, each on a line.
+// notices draws the lasting warnings in red, each on a line with a mark.
 func (a *app) notices(w, most int) []string {
 	s := a.account().shown
 	if s == nil || most <= 0 {
@@ -181,7 +181,7 @@ func (a *app) notices(w, most int) []string {
 		if i == most {
 			break
 		}
-		out = append(out, " "+a.th.busy.Render(cutEnd("! "+a.th.text(n), w-2)))
+		out = append(out, " "+a.th.bad.Render(cutEnd("! "+a.th.text(n), w-2)))
 	}
 	return out
 }

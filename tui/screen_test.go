@@ -1,9 +1,12 @@
 package tui
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/charmbracelet/lipgloss"
 
 	"regwatch/ua"
 )
@@ -94,6 +97,23 @@ func TestEverySize(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Lasting warnings are red; without colour the mark and the words are left.
+func TestNoticesAreRed(t *testing.T) {
+	b := newBench(t, 80, 24, nil)
+	s := snapshot()
+	s.Notices = []string{"TLS certificates are not checked \x1b[0m"}
+	b.show(s)
+	if plain := strings.Join(b.notices(80, 2), ""); plain != " ! TLS certificates are not checked "+b.th.text("\x1b[0m") {
+		t.Errorf("without colour: %q", plain)
+	}
+	colours := lipgloss.NewRenderer(io.Discard)
+	colours.SetColorProfile(2) // 16 colours
+	b.th = themeFor(colours, false)
+	if red := strings.Join(b.notices(80, 2), ""); !strings.Contains(red, "31m! TLS") {
+		t.Errorf("with colours: %q", red)
 	}
 }
 

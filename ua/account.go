@@ -1,10 +1,12 @@
 package ua
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"regwatch/internal/wire"
 	"regwatch/reginfo"
 )
 
@@ -16,6 +18,9 @@ const (
 	// package's own default (RFC 3680 4.3).
 	DefaultSubscribeExpires = 3761
 )
+
+// TLS says how an account makes connections over TLS.
+type TLS = wire.TLSSettings
 
 // Account is one address-of-record and how to register and watch it. It is a
 // plain value; the zero value of every field but AOR serves. Values must hold
@@ -34,8 +39,9 @@ type Account struct {
 
 	Registrar     string   // URI that REGISTER goes to; default: scheme and host of the AOR
 	OutboundProxy []string // URIs; the first is used as the next hop
-	Transport     string   // "udp", "tcp"; "" by the next hop's URI
+	Transport     string   // "udp", "tcp", "tls"; "" by the next hop's URI
 	LocalAddress  string   // address or address:port to bind; "" by route
+	TLS           TLS      // how connections over TLS are made
 
 	Expires          uint32 // seconds asked for in REGISTER; 0: DefaultExpires
 	SubscribeExpires uint32 // seconds asked for in SUBSCRIBE; 0: DefaultSubscribeExpires
@@ -116,7 +122,7 @@ func (a *Account) policy(k Kick) Policy {
 }
 
 // Check returns the first thing that makes the account unusable, as a
-// *FieldError, or nil. It does no input or output.
+// *FieldError, or nil. It reads the files that TLS names, and nothing else.
 func (a *Account) Check() error {
 	if a.AOR == "" {
 		return &FieldError{"aor", "is missing", "sip:you@example.com"}
@@ -124,13 +130,15 @@ func (a *Account) Check() error {
 	for _, f := range []struct{ key, value string }{
 		{"name", a.Name}, {"aor", a.AOR}, {"display_name", a.DisplayName}, {"username", a.Username}, {"ha1", a.HA1},
 		{"registrar", a.Registrar}, {"outbound_proxy", strings.Join(a.OutboundProxy, " ")}, {"local_address", a.LocalAddress},
-		{"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra}, {"headers", strings.Join(a.Headers, " ")},
+		{"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra}, {"tls.ca_file", a.TLS.CAFile},
+		{"tls.cert_file", a.TLS.CertFile}, {"tls.key_file", a.TLS.KeyFile}, {"tls.server_name", a.TLS.ServerName}, {"headers", strings.Join(a.Headers, " ")},
 	} {
 		if i := strings.IndexFunc(f.value, isControl); i >= 0 {
 			return &FieldError{f.key, fmt.Sprintf("has a control character (%q)", f.value), ""}
 		}
 	}
-	if _, err := parseAOR(a.AOR); err != nil {
+	aor, err := parseAOR(a.AOR)
+	if err != nil {
 		return &FieldError{"aor", fmt.Sprintf("%q %v", a.AOR, err), "sip:you@example.com"}
 	}
 	for key, uris := range map[string][]string{"registrar": {a.Registrar}, "outbound_proxy": a.OutboundProxy} {
@@ -138,15 +146,31 @@ func (a *Account) Check() error {
 			if uri == "" && key == "registrar" {
 				continue
 			}
-			if _, err := parseHop(uri); err != nil {
+			hop, err := parseHop(uri)
+			switch {
+			case err != nil:
 				return &FieldError{key, fmt.Sprintf("%q %v", uri, err), "sip:proxy.example.com;transport=tcp"}
+			case strings.EqualFold(hop.Params.Get("transport"), wire.TLS):
+				// RFC 5630 5.1.1: it would stand in the Route, or the Request-URI.
+				return &FieldError{key, fmt.Sprintf("%q has transport=tls, which is not written in a URI", uri), "sips:proxy.example.com"}
+			case key == "registrar" && aor.Scheme == "sips" && hop.Scheme != "sips":
+				return &FieldError{key, fmt.Sprintf("%q is not sips:, as the aor is", uri), "sips:example.com"}
 			}
 		}
 	}
 	switch a.Transport {
-	case "", "udp", "tcp":
+	case "", "udp", "tcp", "tls":
 	default:
-		return &FieldError{"transport", fmt.Sprintf("%q is not known", a.Transport), "udp or tcp"}
+		return &FieldError{"transport", fmt.Sprintf("%q is not known", a.Transport), "udp, tcp or tls"}
+	}
+	if a.Transport == "udp" && aor.Scheme == "sips" {
+		return &FieldError{"transport", "\"udp\" cannot carry what the sips: of the aor asks for (RFC 3261 26.2.2)", "tls"}
+	}
+	if err := a.TLS.Check(); err != nil {
+		if wrong := (*wire.TLSSettingError)(nil); errors.As(err, &wrong) {
+			return &FieldError{"tls." + wrong.Key, wrong.Fault, ""}
+		}
+		return err
 	}
 	if _, err := parseLocal(a.LocalAddress); err != nil {
 		return &FieldError{"local_address", fmt.Sprintf("%q %v", a.LocalAddress, err), "192.0.2.7 or 192.0.2.7:5060"}

@@ -147,6 +147,12 @@ func startAgent(g *Group, account Account) *Agent {
 		versions = reginfo.Strict
 	}
 	a.table = reginfo.NewTable(versions)
+	if account.TLS.InsecureSkipVerify {
+		a.notices = append(a.notices, "TLS certificates are not checked (insecure_skip_verify): anybody may be listening")
+	}
+	if g.options.KeyLog != nil {
+		a.notices = append(a.notices, "TLS keys are written down: whoever reads the key log reads everything")
+	}
 	// RFC 3261 8.1.1.5 leaves the first number open. The clock's never goes back
 	// from run to run, even where the last write of a run was lost.
 	a.regCSeq = uint32(g.now().Unix() & 0x7fffffff)

@@ -17,10 +17,8 @@ func (a *Agent) connect() {
 		return
 	}
 	a.connecting = true
-	hop := a.account.Registrar
-	if len(a.account.OutboundProxy) > 0 {
-		hop = a.account.OutboundProxy[0]
-	}
+	hop := a.hop()
+	peer := wire.PeerOf(hop, a.account.TLS)
 	stacks, avoid, transport, local := a.group.stacks, &a.group.avoid, a.account.Transport, a.local
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
@@ -30,12 +28,22 @@ func (a *Agent) connect() {
 		result.targets, result.err = stacks.Locate(ctx, hop, transport)
 		// RFC 3263 4.3: the next target where one fails, and the failed one last for
 		// a while.
+		distrusted := false
 		for _, result.target = range avoid.Order(result.targets, time.Now()) {
+			if distrusted && result.target.Transport != wire.TLS {
+				continue
+			}
 			attempt, done := context.WithTimeout(ctx, transactionTime/time.Duration(len(result.targets)))
-			result.flow, result.err = stacks.Flow(attempt, result.target, local)
+			result.flow, result.err = stacks.Flow(attempt, result.target, local, peer)
 			done()
 			if result.err == nil {
 				break
+			}
+			// RFC 3261 26.3.2.1: with a certificate that is not the registrar's we do not
+			// register; so neither in the clear with the next target, nor next time.
+			if fault := (*wire.TLSError)(nil); errors.As(result.err, &fault) && fault.Peer != nil {
+				distrusted = true
+				continue
 			}
 			avoid.Failed(result.target, time.Now())
 		}
@@ -92,7 +100,7 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 	}
 	a.flow = flow
 	a.lastFlow = Flow{Up: true, Transport: flow.Transport(), Local: flow.Local().String(), Remote: flow.Remote().String()}
-	a.id.contact = a.contactURI("")
+	a.id.contact = a.contactURI(&wire.Request{URI: a.account.Registrar}, "")
 	if flow.Transport() != wire.UDP {
 		go func() {
 			defer guard.Recover(a.group.options.OnPanic)

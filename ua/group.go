@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ type Options struct {
 	Network   wire.Network // nil: the machine's
 	StateDir  string       // where accounts keep their state files; "" keeps none
 	Trace     *trace.Ring  // every SIP message; nil: none
+	KeyLog    io.Writer    // the keys of TLS connections, as SSLKEYLOGFILE has them; nil: none
 	Version   string       // of the program, for the start event and User-Agent
 	UserAgent string       // "" makes "regwatch/VERSION"
 	// OnPanic is told of a panic on a goroutine of the group; nil lets it end
@@ -70,7 +72,9 @@ func NewGroup(o Options) *Group {
 			o.UserAgent = "regwatch"
 		}
 	}
-	g := &Group{options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.OnPanic), hub: newHub(randomHex(4)), ended: make(chan struct{})}
+	g := &Group{
+		options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.KeyLog, o.OnPanic), hub: newHub(randomHex(4)), ended: make(chan struct{}),
+	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g
 }

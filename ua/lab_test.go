@@ -52,6 +52,9 @@ func (l *lab) start() {
 	o.Network = l.net.Host(registrarHost)
 	at := netip.MustParseAddrPort(registrarHost + ":5060")
 	o.Listen = []registrar.Listen{{Transport: wire.UDP, Addr: at}, {Transport: wire.TCP, Addr: at}}
+	if o.TLS != nil {
+		o.Listen = append(o.Listen, registrar.Listen{Transport: wire.TLS, Addr: netip.AddrPortFrom(at.Addr(), 5061)})
+	}
 	r, err := registrar.Start(l.t.Context(), o)
 	if err != nil {
 		l.t.Fatal(err)

@@ -108,13 +108,25 @@ func (a *Agent) usesOutbound() bool { return !a.account.NoOutbound && !a.reg.noR
 // Call-ID does.
 func (a *Agent) registerTag() string { return a.id.callID[:10] }
 
-// contactURI is where we are reached; params are put on the URI.
-func (a *Agent) contactURI(params string) string {
-	uri := "sip:" + a.box.User() + "@" + wire.HostPortOf(a.flow.Local())
-	if a.flow.Transport() != wire.UDP {
-		uri += ";transport=" + a.flow.Transport()
+// contactURI is where we are reached by who got the request, which has its Routes
+// already; params are put on the URI.
+//
+// It is a sips: URI where the request leads to one (RFC 3261 8.1.1.8), and then
+// to the end, since a dialog does not go back (RFC 5630 5.1.1.2). Otherwise it is
+// a sip: URI, over TLS too: a sips: Contact would need a sips: AOR in From and To
+// (RFC 5630 5.1.1.1). What it says of the transport then is tcp, since tls is not
+// to be written (RFC 3261 26.2.2). Kamailio 5.6, which sends a NOTIFY to the
+// Contact, finds the connection by its address in both forms; without a transport
+// it tries UDP, and nothing arrives.
+func (a *Agent) contactURI(r *wire.Request, params string) string {
+	address := a.box.User() + "@" + wire.HostPortOf(a.flow.Local())
+	switch transport := a.flow.Transport(); {
+	case transport == wire.UDP:
+		return "sip:" + address + params
+	case transport == wire.TLS && (isSIPS(a.hop()) || isSIPS(r.URI) || isSIPS(bareURI(r.Headers.Get("Route")))):
+		return "sips:" + address + params
 	}
-	return uri + params
+	return "sip:" + address + ";transport=" + wire.TCP + params
 }
 
 func (a *Agent) registerContact() string {
@@ -143,8 +155,25 @@ func (a *Agent) proxyRoute() []string {
 	return routes
 }
 
+// hop is the URI that requests go to next: the outbound proxy, else the
+// registrar. A sips: AOR makes it a sips: one.
+func (a *Agent) hop() string {
+	hop := a.account.Registrar
+	if len(a.account.OutboundProxy) > 0 {
+		hop = a.account.OutboundProxy[0]
+	}
+	if isSIPS(a.account.AOR) {
+		hop = toSIPS(hop)
+	}
+	return hop
+}
+
 func (a *Agent) addRoutes(r *wire.Request, routes []string) {
 	for _, route := range routes {
+		if address, err := wire.ParseNameAddr(route); err == nil && isSIPS(r.URI) {
+			// RFC 5630 5.1.1: all of them, whatever the registrar or the user wrote.
+			route = strings.Replace(route, "<"+address.URI, "<"+toSIPS(address.URI), 1)
+		}
 		r.Headers = append(r.Headers, wire.Header{Name: "Route", Value: route})
 	}
 }
@@ -206,7 +235,7 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, erro
 	r.Headers = append(r.Headers,
 		// Our address, not our GRUU: the NOTIFY that tells of our removal could not
 		// find its way by a GRUU that our binding carries.
-		wire.Header{Name: "Contact", Value: "<" + a.contactURI(params) + ">"},
+		wire.Header{Name: "Contact", Value: "<" + a.contactURI(r, params) + ">"},
 		wire.Header{Name: "Event", Value: "reg"},
 		wire.Header{Name: "Accept", Value: "application/reginfo+xml"},
 		wire.Header{Name: "Allow-Events", Value: "reg"},

@@ -37,7 +37,7 @@ func (a *Agent) widen(request *wire.Request, e effect) bool {
 		defer guard.Recover(a.group.options.OnPanic)
 		ctx, cancel := context.WithTimeout(a.group.ctx, widenTime)
 		defer cancel()
-		flow, err := stacks.Flow(ctx, target, local)
+		flow, err := stacks.Flow(ctx, target, local, wire.Peer{})
 		a.post(widened{flow, target, err})
 	}()
 	return true

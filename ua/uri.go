@@ -3,6 +3,7 @@ package ua
 import (
 	"errors"
 	"net/netip"
+	"strings"
 
 	"regwatch/internal/wire"
 )
@@ -18,6 +19,16 @@ func parseAOR(s string) (wire.URI, error) {
 
 // parseHop reads the URI of a registrar or proxy.
 func parseHop(s string) (wire.URI, error) { return wire.ParseURI(s) }
+
+func isSIPS(uri string) bool { return len(uri) > 5 && strings.EqualFold(uri[:5], "sips:") }
+
+// toSIPS makes a sips: URI of a sip: one, and leaves others as they are.
+func toSIPS(uri string) string {
+	if len(uri) > 4 && strings.EqualFold(uri[:4], "sip:") {
+		return "sips:" + uri[4:]
+	}
+	return uri
+}
 
 // parseLocal reads "", an address, or address:port.
 func parseLocal(s string) (netip.AddrPort, error) {

@@ -18,19 +18,22 @@ type agentFlags struct {
 	config     string
 	names      []string
 	log, trace string
+	keyLog     string
 	leave      bool
 	// For the account of the command line.
-	transport, proxy, user, passwordEnv string
+	transport, proxy, user, passwordEnv, ca string
 }
 
 func (f *agentFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.config, "config", "", "config `FILE` (default: the user's config directory, regwatch/config.toml)")
 	set.StringArrayVar(&f.names, "account", nil, "only the account with this `NAME`; may be given again")
-	set.StringVar(&f.transport, "transport", "", "`NAME` is udp or tcp, for the address given")
+	set.StringVar(&f.transport, "transport", "", "`NAME` is udp, tcp or tls, for the address given")
 	set.StringVar(&f.proxy, "proxy", "", "outbound proxy `URI`, for the address given")
 	set.StringVar(&f.user, "user", "", "digest user `NAME`, for the address given")
 	set.StringVar(&f.passwordEnv, "password-env", "", "environment `VAR` with the password, for the address given")
+	set.StringVar(&f.ca, "ca", "", "`FILE` with certificates to trust besides the system's, for the address given")
 	f.registerRecording(set)
+	set.StringVar(&f.keyLog, "keylog", "", "write the keys of TLS connections to `FILE`, for Wireshark (default: $SSLKEYLOGFILE)")
 	set.BoolVar(&f.leave, "leave", false, "end without unregistering")
 }
 
@@ -50,7 +53,7 @@ func (f *agentFlags) settings(e *env, args []string) ([]ua.Account, *config.Conf
 		}
 		return []ua.Account{account}, &config.Config{}, nil
 	}
-	for flag, value := range map[string]string{"--transport": f.transport, "--proxy": f.proxy, "--user": f.user, "--password-env": f.passwordEnv} {
+	for flag, value := range map[string]string{"--transport": f.transport, "--proxy": f.proxy, "--user": f.user, "--password-env": f.passwordEnv, "--ca": f.ca} {
 		if value != "" {
 			return nil, nil, fail(statusUsage, "regwatch sip:you@host "+flag+" "+value, "%s goes with an address on the command line, and there is none", flag)
 		}
@@ -83,7 +86,7 @@ func (f *agentFlags) commandLine(aor string) (ua.Account, error) {
 	if f.config != "" || len(f.names) > 0 {
 		return ua.Account{}, fail(statusUsage, "regwatch --help", "an address on the command line and --config or --account exclude each other")
 	}
-	a := ua.Account{AOR: aor, Transport: f.transport, Username: f.user}
+	a := ua.Account{AOR: aor, Transport: f.transport, Username: f.user, TLS: ua.TLS{CAFile: f.ca}}
 	if f.proxy != "" {
 		a.OutboundProxy = []string{f.proxy}
 	}
@@ -101,7 +104,7 @@ func (f *agentFlags) commandLine(aor string) (ua.Account, error) {
 	if !errors.As(err, &field) {
 		return a, fail(statusUsage, "", "%w", err)
 	}
-	what := map[string]string{"aor": "address", "transport": "--transport", "outbound_proxy": "--proxy", "username": "--user"}[field.Key]
+	what := map[string]string{"aor": "address", "transport": "--transport", "outbound_proxy": "--proxy", "username": "--user", "tls.ca_file": "--ca"}[field.Key]
 	if what == "" {
 		what = field.Key
 	}

@@ -31,6 +31,7 @@ type crew struct {
 	journal *journal.Journal // nil: none
 	capture *capture.Writer  // nil: none
 	log     *os.File         // nil: none
+	keyLog  *os.File         // of TLS; nil: none
 
 	journaled chan struct{} // closed once the journal has every event
 	broken    chan error    // the first panic on a goroutine of the agents
@@ -43,6 +44,7 @@ type crew struct {
 // crewOptions say how a crew is set up.
 type crewOptions struct {
 	log, trace string         // files; "": none
+	keyLog     string         // file for the keys of TLS; "": none
 	journal    config.Journal // as the config has it
 	stateDir   string         // "": nothing is kept
 	traceLimit uint32         // messages kept for a screen; 0: none are
@@ -59,6 +61,22 @@ func openLog(file string) (*os.File, error) {
 		return nil, fail(statusUsage, "", "log: %w", err)
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	return out, nil
+}
+
+// openKeyLog opens the file for keys of TLS, for nobody but us; several programs
+// may write to it.
+func openKeyLog(file string) (*os.File, error) {
+	if file == "" {
+		return nil, nil
+	}
+	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err == nil {
+		err = out.Chmod(0o600) // it may have been there
+	}
+	if err != nil {
+		return nil, fail(statusUsage, "", "key log: %w", err)
+	}
 	return out, nil
 }
 
@@ -83,8 +101,17 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 		}
 		c.ring.Tee(c.capture.Add)
 	}
+	if c.keyLog, err = openKeyLog(o.keyLog); err != nil {
+		c.closeFiles()
+		return nil, err
+	}
 	c.openJournal(e, o)
-	c.group = ua.NewGroup(ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Version: buildVersion().version, OnPanic: c.panicked})
+	options := ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Version: buildVersion().version, OnPanic: c.panicked}
+	if c.keyLog != nil {
+		options.KeyLog = c.keyLog
+		say(e.stderr, "warning: the keys of TLS connections go to "+c.keyLog.Name()+": whoever reads it reads everything")
+	}
+	c.group = ua.NewGroup(options)
 	if err := c.group.Start(accounts...); err != nil {
 		c.close(context.Background())
 		return nil, fail(statusUsage, "", "%w", err)
@@ -139,6 +166,9 @@ func (c *crew) where() []string {
 	if c.capture != nil {
 		lines = append(lines, "trace "+c.capture.Path())
 	}
+	if c.keyLog != nil {
+		lines = append(lines, "TLS keys "+c.keyLog.Name())
+	}
 	return lines
 }
 
@@ -161,6 +191,9 @@ func (c *crew) closeFiles() {
 	}
 	if c.journal != nil {
 		c.complain(c.journal.Close())
+	}
+	if c.keyLog != nil {
+		c.complain(c.keyLog.Close())
 	}
 	if c.log != nil {
 		slog.SetDefault(slog.New(slog.DiscardHandler))

@@ -32,6 +32,7 @@ type env struct {
 	secret     func() (string, error) // reads a line from the terminal without echo
 	configFile func() (string, error) // where the config is looked for
 	stateDir   string                 // "": nothing is kept
+	keyLog     string                 // $SSLKEYLOGFILE
 	network    wire.Network           // nil: the machine's
 	screen     func(context.Context, tui.Options) error
 }
@@ -49,7 +50,7 @@ func machine() *env {
 	return &env{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		inTerminal: term.IsTerminal(os.Stdin.Fd()), outTerminal: term.IsTerminal(os.Stdout.Fd()),
-		signals: signals, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(),
+		signals: signals, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(), keyLog: os.Getenv("SSLKEYLOGFILE"),
 		screen: tui.Run,
 	}
 }

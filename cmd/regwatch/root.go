@@ -26,6 +26,7 @@ Without an address it takes the accounts of the config file.`,
   regwatch
   regwatch sip:alice@example.com
   regwatch sip:alice@example.com --proxy "sip:192.0.2.1;transport=tcp" --user 1001
+  regwatch sips:alice@example.com --ca lab-ca.pem
   regwatch --account work --trace calls.pcapng`,
 		Version:       buildVersion().String(),
 		SilenceErrors: true,

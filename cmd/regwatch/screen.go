@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -28,7 +29,7 @@ func screenCommand(e *env, flags *agentFlags, args []string) error {
 		limit = defaultTraceLimit
 	}
 	crew, err := start(e, accounts, crewOptions{
-		log: flags.log, trace: flags.trace, journal: c.Journal, stateDir: e.stateDir, traceLimit: limit, leave: flags.leave,
+		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, stateDir: e.stateDir, traceLimit: limit, leave: flags.leave,
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func watchAccounts(e *env, accounts []ua.Account, c *config.Config, flags *agent
 	override(accounts, on)
 	askLazily(e, accounts)
 	crew, err := start(e, accounts, crewOptions{
-		log: flags.log, trace: flags.trace, journal: c.Journal, stateDir: e.stateDir, leave: flags.leave,
+		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, stateDir: e.stateDir, leave: flags.leave,
 	})
 	if err != nil {
 		return err

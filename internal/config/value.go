@@ -160,15 +160,15 @@ func proxies(p place, value any) error {
 
 func transport(p place, value any) error {
 	switch s, _ := value.(string); s {
-	case "udp", "tcp":
+	case "udp", "tcp", "tls":
 		p.account.Transport = s
 		return nil
-	case "tls", "ws", "wss":
+	case "ws", "wss":
 		// Another transport instead would send in the clear what was to be
 		// protected: this is no key to pass over with a warning.
-		return mustBe(`"udp" or "tcp" in this version`)
+		return mustBe(`"udp", "tcp" or "tls" in this version`)
 	}
-	return mustBe(`"udp" or "tcp" ("tls", "ws" and "wss" are not there yet)`)
+	return mustBe(`"udp", "tcp" or "tls" ("ws" and "wss" are not there yet)`)
 }
 
 func keepalive(_ place, value any) error {

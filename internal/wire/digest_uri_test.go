@@ -29,9 +29,9 @@ func TestDigestURIIsRequestURI(t *testing.T) {
 		defer server.Close()
 		server.Attach("", func(in *Incoming) { in.Respond(Answer{Status: 200, Reason: "OK"}) })
 		ring := trace.NewRing(1000)
-		stacks := NewStacks(network.Host("192.0.2.1"), ring, nil)
+		stacks := NewStacks(network.Host("192.0.2.1"), ring, nil, nil)
 		defer stacks.Close()
-		flow, err := stacks.Flow(t.Context(), Target{Transport: UDP, Addr: server.Local()}, netip.AddrPort{})
+		flow, err := stacks.Flow(t.Context(), Target{Transport: UDP, Addr: server.Local()}, netip.AddrPort{}, Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}

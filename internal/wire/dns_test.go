@@ -256,7 +256,7 @@ func TestCache(t *testing.T) {
 // Accounts that start together ask once; one that gives up does not take the
 // others along.
 func TestAskedTogether(t *testing.T) {
-	inNames(t, wire.LocatorOptions{}, example, func(l *locating) {
+	inNames(t, wire.LocatorOptions{Transports: withoutTLS}, example, func(l *locating) {
 		l.net.SetDelay(100*time.Millisecond, 0)
 		hasty, cancel := context.WithTimeout(l.t.Context(), 150*time.Millisecond)
 		defer cancel()

@@ -46,9 +46,9 @@ func TestRequestURIAsGiven(t *testing.T) {
 		server := serve(t, n.Host("192.0.2.2"), wire.UDP, "<sip:a@b>")
 		defer server.Close()
 		ring := trace.NewRing(100)
-		stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil)
+		stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil, nil)
 		defer stacks.Close()
-		flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.UDP, Addr: server.Local()}, netip.AddrPort{})
+		flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.UDP, Addr: server.Local()}, netip.AddrPort{}, wire.Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,9 +84,9 @@ func TestConnectionBreaksAsRequestBegins(t *testing.T) {
 			n := memnet.New()
 			server := serve(t, n.Host("192.0.2.2"), wire.TCP, "<sip:a@b>")
 			defer server.Close()
-			stacks := wire.NewStacks(n.Host("192.0.2.1"), nil, nil)
+			stacks := wire.NewStacks(n.Host("192.0.2.1"), nil, nil, nil)
 			defer stacks.Close()
-			flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.TCP, Addr: server.Local()}, netip.AddrPort{})
+			flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.TCP, Addr: server.Local()}, netip.AddrPort{}, wire.Peer{})
 			if err != nil {
 				t.Fatal(err)
 			}

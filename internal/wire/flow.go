@@ -13,8 +13,8 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// Flow is the way to one remote address: over TCP a connection, over UDP our
-// socket and the address (RFC 5626 3.2). It may be used from several goroutines.
+// Flow is the way to one remote address: over TCP and TLS a connection, over UDP
+// our socket and the address (RFC 5626 3.2). It may be used from several goroutines.
 type Flow struct {
 	stack    *Stack
 	local    netip.AddrPort
@@ -27,7 +27,7 @@ type Flow struct {
 	err  error // set before done is closed
 }
 
-// Transport is "udp" or "tcp".
+// Transport is "udp", "tcp" or "tls".
 func (f *Flow) Transport() string { return f.stack.options.Transport }
 
 // Local is the address that we send from.
@@ -70,7 +70,7 @@ func (f *Flow) Close() {
 	}
 }
 
-// lost marks a TCP flow as gone and takes it from the stack.
+// lost marks a connection as gone and takes it from the stack.
 func (f *Flow) lost(err error) {
 	f.once.Do(func() {
 		f.stack.mu.Lock()
@@ -101,6 +101,9 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 	sent := time.Now()
 	tx, err := f.stack.agent.TransactionLayer().Request(ctx, message)
 	if err != nil {
+		if lost := f.Err(); lost != nil {
+			err = lost // in fewer words
+		}
 		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	defer tx.Terminate()

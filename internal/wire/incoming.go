@@ -69,7 +69,7 @@ func (s *Stack) received(message sip.Message) {
 		Source:    unmap(source),
 		answer:    s.answers.of(request, now),
 	}
-	if in.Flow = s.flowFrom(in.Source); in.Flow == nil {
+	if in.Flow = s.FlowTo(in.Source); in.Flow == nil {
 		return // its connection is gone already
 	}
 	in.Local = in.Flow.local
@@ -89,15 +89,6 @@ func retransmissionKey(r *sip.Request) string {
 	}
 	branch, _ := via.Params.Get("branch")
 	return fmt.Sprint(branch, " ", via.Host, ":", via.Port, " ", r.Method)
-}
-
-func (s *Stack) flowFrom(source netip.AddrPort) *Flow {
-	if s.options.Transport == UDP {
-		return s.udpFlow(source)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flows[source]
 }
 
 // handle is sipgo's handler for every method. sipgo ends the transaction when

@@ -31,10 +31,7 @@ var (
 )
 
 // usable are the transports that a Stack can open.
-var usable = []string{UDP, TCP}
-
-// TLS is TLS over TCP.
-const TLS = "tls"
+var usable = []string{UDP, TCP, TLS}
 
 // way is a transport as the DNS names it.
 type way struct {
@@ -161,7 +158,7 @@ func (l *Locator) waysFor(transport string, secure bool) ([]way, error) {
 	case transport != "" && transport != TLS:
 		return nil, fmt.Errorf("asks for TLS over %q, which is not supported", transport)
 	}
-	return nil, errors.New("asks for TLS, which is not supported yet")
+	return nil, errors.New("asks for TLS, which is not supported")
 }
 
 func (w way) target(addr netip.Addr, port uint16) Target {

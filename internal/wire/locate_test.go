@@ -26,7 +26,7 @@ type locating struct {
 	server *memnet.Nameserver
 }
 
-var withTLS = []string{wire.UDP, wire.TCP, wire.TLS}
+var withoutTLS = []string{wire.UDP, wire.TCP}
 
 func inNames(t *testing.T, o wire.LocatorOptions, records []string, f func(*locating)) {
 	t.Helper()
@@ -106,16 +106,16 @@ func TestLocate(t *testing.T) {
 		{clause: "3263 4.1", name: "a transport that we have not",
 			uri: "sip:192.0.2.2;transport=sctp", want: `no target: "sip:192.0.2.2;transport=sctp" asks for transport "sctp", which is not supported`},
 		{clause: "3263 4.1", name: "numeric: UDP", uri: "sip:192.0.2.2", want: "udp 192.0.2.2:5060"},
-		{clause: "3263 4.1", name: "numeric, sips: TLS over TCP", uri: "sips:192.0.2.2", usable: withTLS, want: "tls 192.0.2.2:5061"},
+		{clause: "3263 4.1", name: "numeric, sips: TLS over TCP", uri: "sips:192.0.2.2", want: "tls 192.0.2.2:5061"},
 		{clause: "3263 4.1", name: "a name with a port: UDP, and nothing but addresses is asked for", records: both,
 			uri: "sip:h.example:5060", want: "udp 192.0.2.2:5060, udp [2001:db8::2]:5060", asked: "A h.example,AAAA h.example"},
-		{clause: "3263 4.1", name: "a name with a port, sips: TLS", records: both, usable: withTLS,
+		{clause: "3263 4.1", name: "a name with a port, sips: TLS", records: both,
 			uri: "sips:h.example:5099", want: "tls 192.0.2.2:5099, tls [2001:db8::2]:5099"},
-		{clause: "3263 4.1", name: "NAPTR: of what both have, what the server likes best", records: example,
+		{clause: "3263 4.1", name: "NAPTR: of what both have, what the server likes best", records: example, usable: withoutTLS,
 			uri: "sip:example.com", want: "tcp 192.0.2.11:5060, tcp 192.0.2.12:5070"},
-		{clause: "3263 4.1", name: "NAPTR: a client with TLS keeps SIPS services for a sip: URI", records: example, usable: withTLS,
+		{clause: "3263 4.1", name: "NAPTR: a client with TLS keeps SIPS services for a sip: URI", records: example,
 			uri: "sip:example.com", want: "tls 192.0.2.11:5061"},
-		{clause: "3263 4.1", name: "NAPTR: sips discards what is not SIPS", usable: withTLS,
+		{clause: "3263 4.1", name: "NAPTR: sips discards what is not SIPS",
 			records: slices.DeleteFunc(slices.Clone(example), func(r string) bool { return strings.Contains(r, "_sips") }),
 			uri:     "sips:example.com", want: "tls 192.0.2.80:5061", asked: "A example.com,AAAA example.com,NAPTR example.com,SRV _sips._tcp.example.com"},
 		{clause: "3263 4.1", name: "NAPTR: other services and flags are discarded", records: slices.Concat(both, []string{
@@ -137,24 +137,24 @@ func TestLocate(t *testing.T) {
 		{clause: "3263 4.1", name: "no NAPTR: SRV of each transport that we have", records: both,
 			uri: "sip:h.example", want: "udp 192.0.2.3:5065, tcp 192.0.2.4:5066",
 			asked: "A a.example,A b.example,AAAA a.example,AAAA b.example,NAPTR h.example,SRV _sip._tcp.h.example,SRV _sip._udp.h.example"},
-		{clause: "3263 4.1", name: "no NAPTR: a sip: URI is asked for as _sip only", records: both, usable: withTLS,
+		{clause: "3263 4.1", name: "no NAPTR: a sip: URI is asked for as _sip only", records: both,
 			uri: "sip:h.example", want: "udp 192.0.2.3:5065, tcp 192.0.2.4:5066"},
-		{clause: "3263 4.1", name: "no NAPTR: a sips: URI as _sips", records: both, usable: withTLS,
+		{clause: "3263 4.1", name: "no NAPTR: a sips: URI as _sips", records: both,
 			uri: "sips:h.example", want: "tls 192.0.2.4:5067"},
-		{clause: "3263 4.1", name: "no NAPTR that applies is no NAPTR", records: slices.Concat(both, []string{
+		{clause: "3263 4.1", name: "no NAPTR that applies is no NAPTR", usable: withoutTLS, records: slices.Concat(both, []string{
 			`h.example. 60 IN NAPTR 11 1 "s" "SIPS+D2T" "" _sips._tcp.h.example.`}),
 			uri: "sip:h.example", want: "udp 192.0.2.3:5065, tcp 192.0.2.4:5066"},
 		{clause: "3263 4.1", name: "no SRV: UDP", records: address, uri: "sip:h.example", want: "udp 192.0.2.2:5060, udp [2001:db8::2]:5060"},
-		{clause: "3263 4.1", name: "no SRV, sips: TLS", records: address, usable: withTLS, uri: "sips:h.example",
+		{clause: "3263 4.1", name: "no SRV, sips: TLS", records: address, uri: "sips:h.example",
 			want: "tls 192.0.2.2:5061, tls [2001:db8::2]:5061"},
 
 		{clause: "3263 4.2", name: "numeric with a port", uri: "sip:a@192.0.2.2:5080", want: "udp 192.0.2.2:5080"},
 		{clause: "3263 4.2", name: "numeric IPv6", uri: "sip:a@[2001:db8::2]:5080;transport=tcp", want: "tcp [2001:db8::2]:5080"},
-		{clause: "3263 4.2", name: "numeric, the default port of the transport", usable: withTLS, uri: "sip:192.0.2.2;transport=tls", want: "tls 192.0.2.2:5061"},
+		{clause: "3263 4.2", name: "numeric, the default port of the transport", uri: "sip:192.0.2.2;transport=tls", want: "tls 192.0.2.2:5061"},
 		{clause: "3263 4.2", name: "transport given: SRV of that one", records: both, uri: "sip:h.example", transport: "udp", want: "udp 192.0.2.3:5065"},
-		{clause: "3263 4.2", name: "transport given as TLS: _sips for a sip: URI", records: both, usable: withTLS,
+		{clause: "3263 4.2", name: "transport given as TLS: _sips for a sip: URI", records: both,
 			uri: "sip:h.example;transport=tls", want: "tls 192.0.2.4:5067", asked: "A b.example,AAAA b.example,SRV _sips._tcp.h.example"},
-		{clause: "3263 4.2", name: "transport given, no SRV: addresses at its port", records: address, usable: withTLS,
+		{clause: "3263 4.2", name: "transport given, no SRV: addresses at its port", records: address,
 			uri: "sip:h.example;transport=tls", want: "tls 192.0.2.2:5061, tls [2001:db8::2]:5061"},
 		{clause: "3263 4.2", name: "transport and port given: no SRV", records: both,
 			uri: "sip:h.example:5070;transport=tcp", want: "tcp 192.0.2.2:5070, tcp [2001:db8::2]:5070"},
@@ -183,11 +183,11 @@ func TestLocate(t *testing.T) {
 			`alias.example. 60 IN CNAME h.example.`, `_sip._udp.alias.example. 60 IN CNAME srv.example.`, `srv.example. 60 IN SRV 1 1 5065 other.example.`,
 			`other.example. 60 IN CNAME last.example.`, `last.example. 60 IN A 192.0.2.7`},
 			uri: "sip:ALIAS.Example.", want: "udp 192.0.2.7:5065"},
-		{clause: "3261 26.2.2", name: "sips over tcp is TLS over TCP", records: both, usable: withTLS,
+		{clause: "3261 26.2.2", name: "sips over tcp is TLS over TCP", records: both,
 			uri: "sips:h.example;transport=tcp", want: "tls 192.0.2.4:5067"},
-		{clause: "3261 26.2.2", name: "sips without TLS", records: both, uri: "sips:h.example",
-			want: `no target: "sips:h.example" asks for TLS, which is not supported yet`},
-		{clause: "3261 26.2.2", name: "sips is never sent in the clear", records: both, usable: withTLS, uri: "sips:h.example", transport: "udp",
+		{clause: "3261 26.2.2", name: "sips without TLS", records: both, usable: withoutTLS, uri: "sips:h.example",
+			want: `no target: "sips:h.example" asks for TLS, which is not supported`},
+		{clause: "3261 26.2.2", name: "sips is never sent in the clear", records: both, uri: "sips:h.example", transport: "udp",
 			want: `no target: "sips:h.example" asks for TLS over "udp", which is not supported`},
 		{clause: "3261 19.1.1", name: "no URI", uri: "h.example", want: `no target: "h.example" is no sip: or sips: URI`},
 		{clause: "3261 25.1", name: "no host name", uri: `sip:h\046example`, want: `no target: "sip:h\\046example" has no valid host`},

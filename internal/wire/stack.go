@@ -2,11 +2,14 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,12 +24,16 @@ import (
 // Options of a Stack.
 type Options struct {
 	Network   Network // nil: System
-	Transport string  // UDP or TCP
-	// Local is the address to bind and the port, 0 for a free one. TCP uses it
-	// to listen on where Listen is set, else as the source of its connections.
+	Transport string  // UDP, TCP or TLS
+	// Local is the address to bind and the port, 0 for a free one. TCP and TLS use
+	// it to listen on where Listen is set, else as the source of their connections.
 	Local netip.AddrPort
-	// Listen makes a TCP stack accept connections.
+	// Listen makes a TCP or TLS stack accept connections; over TLS by what TLS
+	// says, which may ask for certificates of the clients.
 	Listen bool
+	TLS    *tls.Config
+	Peer   Peer        // whom a TLS stack connects to
+	KeyLog io.Writer   // is given the keys of TLS connections that we make; nil: none
 	Trace  *trace.Ring // nil: none
 	// OnPanic is told of a panic on a goroutine of the stack, once it is over;
 	// nil lets it end the program.
@@ -34,7 +41,7 @@ type Options struct {
 }
 
 // Stack is SIP over one transport from one local address: a UDP socket, or the
-// TCP connections that leave from there. Several accounts share one. All its
+// TCP or TLS connections that leave from there. Several accounts share one. All its
 // methods may be called from several goroutines.
 type Stack struct {
 	options Options
@@ -42,15 +49,15 @@ type Stack struct {
 	local   netip.AddrPort
 	agent   *sipgo.UserAgent
 	packets *packetConn  // UDP
-	feed    *feed        // TCP: connections we made or took, on their way to sipgo
-	accept  net.Listener // TCP with Listen
+	feed    *feed        // else: connections we made or took, on their way to sipgo
+	accept  net.Listener // with Listen
 
 	done    chan struct{}
 	running sync.WaitGroup
 
 	mu       sync.Mutex
 	closed   bool
-	flows    map[netip.AddrPort]*Flow // TCP, by remote address
+	flows    map[netip.AddrPort]*Flow // connections, by remote address
 	boxes    []*Box
 	byCallID map[string]*Box
 	answers  answers
@@ -84,7 +91,9 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 	case UDP:
 		err = s.openUDP(ctx, server)
 	case TCP:
-		err = s.openTCP(ctx, server)
+		err = s.openStream(ctx, server.ServeTCP)
+	case TLS:
+		err = s.openStream(ctx, server.ServeTLS)
 	default:
 		err = fmt.Errorf("transport %q is not supported", o.Transport)
 	}
@@ -104,7 +113,10 @@ func newAgent() (*sipgo.UserAgent, error) {
 			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
 		),
 		sipgo.WithUserAgentTransportLayerOptions(
-			sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{DialerCreate: noDialer}}),
+			sip.WithTransportLayerTransports(sip.TransportsConfig{
+				TCP: &sip.TransportTCP{DialerCreate: noDialer},
+				TLS: &sip.TransportTLS{TransportTCP: &sip.TransportTCP{DialerCreate: noDialer}},
+			}),
 		),
 	)
 }
@@ -132,12 +144,12 @@ func (s *Stack) openUDP(ctx context.Context, server *sipgo.Server) error {
 	return nil
 }
 
-func (s *Stack) openTCP(ctx context.Context, server *sipgo.Server) error {
+func (s *Stack) openStream(ctx context.Context, serve func(net.Listener) error) error {
 	s.local = s.options.Local
 	if s.options.Listen {
 		listener, err := s.network.Listen(ctx, s.options.Local)
 		if err != nil {
-			return fmt.Errorf("listen on TCP %s: %w", s.options.Local, err)
+			return fmt.Errorf("listen on %s %s: %w", strings.ToUpper(s.options.Transport), s.options.Local, err)
 		}
 		s.accept = listener
 		if s.local, err = addrPort(listener.Addr()); err != nil {
@@ -146,7 +158,7 @@ func (s *Stack) openTCP(ctx context.Context, server *sipgo.Server) error {
 		}
 	}
 	s.feed = &feed{conns: make(chan net.Conn), done: s.done, addr: net.TCPAddrFromAddrPort(s.local)}
-	s.serve(func() { server.ServeTCP(s.feed) })
+	s.serve(func() { serve(s.feed) })
 	if s.accept != nil {
 		s.serve(s.acceptAll)
 	}
@@ -177,21 +189,26 @@ func (s *Stack) acceptAll() {
 				return
 			}
 		}
+		if s.options.Transport == TLS {
+			s.serve(func() { s.greet(conn) })
+			continue
+		}
 		if _, err := s.addConn(conn, true); err != nil {
 			conn.Close()
 		}
 	}
 }
 
-// Local is the address that the stack is bound to. For a TCP stack that does
-// not listen its port is 0; see Flow.Local.
+// Local is the address that the stack is bound to. Where it has
+// connections and does not listen its port is 0; see Flow.Local.
 func (s *Stack) Local() netip.AddrPort { return s.local }
 
 // Transport is the stack's transport.
 func (s *Stack) Transport() string { return s.options.Transport }
 
 // Connect gives the flow to a remote address. Over UDP that is no more than the
-// address; over TCP the connection that is there, or a new one: that blocks.
+// address; else the connection that is there, or a new one: that blocks. The
+// error wraps ErrTransport, and a *TLSError where TLS is at fault.
 func (s *Stack) Connect(ctx context.Context, remote netip.AddrPort) (*Flow, error) {
 	if s.options.Transport == UDP {
 		return s.udpFlow(remote), nil
@@ -209,7 +226,23 @@ func (s *Stack) Connect(ctx context.Context, remote netip.AddrPort) (*Flow, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: connect to %s: %w", ErrTransport, remote, cause(err))
 	}
+	if s.options.Transport == TLS {
+		if conn, err = s.secure(ctx, conn, remote); err != nil {
+			return nil, err
+		}
+	}
 	return s.addConn(conn, false)
+}
+
+// FlowTo is the connection that there is to a remote address, or nil; over UDP
+// it is never nil.
+func (s *Stack) FlowTo(remote netip.AddrPort) *Flow {
+	if s.options.Transport == UDP {
+		return s.udpFlow(remote)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flows[remote]
 }
 
 // cause takes off what net puts around an error: addresses that were said already.

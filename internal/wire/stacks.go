@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"sync"
@@ -11,11 +12,12 @@ import (
 )
 
 // Stacks opens stacks and shares them: one for each transport and local
-// address. All methods may be called from several goroutines.
+// address, and over TLS for each peer. All methods may be called from several goroutines.
 type Stacks struct {
 	network Network
 	locator *Locator
 	trace   *trace.Ring
+	keyLog  io.Writer
 	onPanic func(error)
 
 	mu     sync.Mutex
@@ -26,16 +28,17 @@ type Stacks struct {
 type stackKey struct {
 	transport string
 	local     netip.AddrPort
+	peer      Peer // zero but for TLS
 }
 
 // NewStacks returns an empty set; nil for network is System, nil for ring no
-// trace, onPanic as in Options.
-func NewStacks(network Network, ring *trace.Ring, onPanic func(error)) *Stacks {
+// trace, nil for keyLog no key log, onPanic as in Options.
+func NewStacks(network Network, ring *trace.Ring, keyLog io.Writer, onPanic func(error)) *Stacks {
 	if network == nil {
 		network = System{}
 	}
 	return &Stacks{
-		network: network, locator: NewLocator(network, LocatorOptions{}), trace: ring, onPanic: onPanic,
+		network: network, locator: NewLocator(network, LocatorOptions{}), trace: ring, keyLog: keyLog, onPanic: onPanic,
 		open: make(map[stackKey]*Stack),
 	}
 }
@@ -65,7 +68,9 @@ func (s *Stacks) Surroundings(ctx context.Context) string {
 
 // Flow gives a flow to the target, from local where that has an address, else
 // from the address that the route says. It blocks while a connection is made.
-func (s *Stacks) Flow(ctx context.Context, target Target, local netip.AddrPort) (*Flow, error) {
+// Over TLS the peer says whom it has to be with; else peer counts for nothing.
+// The error is as of Stack.Connect.
+func (s *Stacks) Flow(ctx context.Context, target Target, local netip.AddrPort, peer Peer) (*Flow, error) {
 	if !local.Addr().IsValid() {
 		source, err := s.network.SourceFor(ctx, target.Addr)
 		if err != nil {
@@ -73,7 +78,10 @@ func (s *Stacks) Flow(ctx context.Context, target Target, local netip.AddrPort) 
 		}
 		local = netip.AddrPortFrom(source, local.Port())
 	}
-	stack, err := s.stack(ctx, stackKey{target.Transport, local})
+	if target.Transport != TLS {
+		peer = Peer{}
+	}
+	stack, err := s.stack(ctx, stackKey{target.Transport, local, peer})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
@@ -90,7 +98,8 @@ func (s *Stacks) stack(ctx context.Context, key stackKey) (*Stack, error) {
 		return stack, nil
 	}
 	stack, err := OpenStack(ctx, Options{
-		Network: s.network, Transport: key.transport, Local: key.local, Trace: s.trace, OnPanic: s.onPanic,
+		Network: s.network, Transport: key.transport, Local: key.local, Peer: key.peer,
+		KeyLog: s.keyLog, Trace: s.trace, OnPanic: s.onPanic,
 	})
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 const (
 	UDP = "udp"
 	TCP = "tcp"
+	TLS = "tls" // over TCP; in no URI: it is deprecated there (RFC 3261 26.2.2, RFC 5630 5.1.1)
 )
 
 // What can go wrong with a request that was sent; errors of Flow.Do wrap one.

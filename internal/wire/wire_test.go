@@ -48,9 +48,9 @@ func TestRequestAndAnswer(t *testing.T) {
 				server := serve(t, n.Host("192.0.2.2"), transport, contact)
 				defer server.Close()
 				ring := trace.NewRing(10)
-				stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil)
+				stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil, nil)
 				defer stacks.Close()
-				flow, err := stacks.Flow(t.Context(), wire.Target{Transport: transport, Addr: server.Local()}, netip.AddrPort{})
+				flow, err := stacks.Flow(t.Context(), wire.Target{Transport: transport, Addr: server.Local()}, netip.AddrPort{}, wire.Peer{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -90,9 +90,9 @@ func TestLossAndTimeout(t *testing.T) {
 		n := memnet.New()
 		server := serve(t, n.Host("192.0.2.2"), wire.UDP, "<sip:a@b>")
 		defer server.Close()
-		stacks := wire.NewStacks(n.Host("192.0.2.1"), nil, nil)
+		stacks := wire.NewStacks(n.Host("192.0.2.1"), nil, nil, nil)
 		defer stacks.Close()
-		flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.UDP, Addr: server.Local()}, netip.AddrPort{})
+		flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.UDP, Addr: server.Local()}, netip.AddrPort{}, wire.Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,10 +195,10 @@ func TestConnectionBreaks(t *testing.T) {
 				in.Respond(wire.Answer{Status: 200, Reason: "OK"})
 			}
 		})
-		stacks := wire.NewStacks(client, nil, nil)
+		stacks := wire.NewStacks(client, nil, nil, nil)
 		defer stacks.Close()
 		target := wire.Target{Transport: wire.TCP, Addr: silent.Local()}
-		flow, err := stacks.Flow(t.Context(), target, netip.AddrPort{})
+		flow, err := stacks.Flow(t.Context(), target, netip.AddrPort{}, wire.Peer{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func TestConnectionBreaks(t *testing.T) {
 			t.Errorf("%v after %v", err, took)
 		}
 		answered = true
-		next, err := stacks.Flow(t.Context(), target, netip.AddrPort{})
+		next, err := stacks.Flow(t.Context(), target, netip.AddrPort{}, wire.Peer{})
 		if err != nil || next == flow {
 			t.Fatalf("the broken flow was given again: %v", err)
 		}
