@@ -74,14 +74,22 @@ type watcher struct {
 
 func watch(t *testing.T, k *interop.Kamailio, transport string, args ...string) *watcher {
 	t.Helper()
+	if transport == "tls" {
+		args = append(args, "--ca", k.CAFile())
+	}
+	return watchAs(t, append([]string{k.AOR("alice"), "--proxy", k.URI(transport)}, args...)...)
+}
+
+// watchAs watches as the arguments say, which begin with the account.
+func watchAs(t *testing.T, args ...string) *watcher {
+	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
 	state := t.TempDir()
 	w := &watcher{t: t, lines: make(chan line, 10000), errors: make(chan string, 1000)}
-	w.cmd = exec.Command(path, append([]string{"watch", "--json", k.AOR("alice"),
-		"--proxy", k.URI(transport), "--password-env", "REGWATCH_TEST_PASSWORD"}, args...)...)
+	w.cmd = exec.Command(path, append([]string{"watch", "--json", "--password-env", "REGWATCH_TEST_PASSWORD"}, args...)...)
 	w.cmd.Env = append(os.Environ(), "REGWATCH_TEST_PASSWORD="+interop.Password, "XDG_STATE_HOME="+state, "XDG_CONFIG_HOME="+state)
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {
@@ -211,11 +219,11 @@ func ownContact(t *testing.T, k *interop.Kamailio) string {
 // with Call-ID and CSeq of our own last REGISTER and version 0 for ever; it is a
 // kick all the same, and "ask" does no more than say so.
 func TestWatchSeesKick(t *testing.T) {
-	for _, transport := range []string{"udp", "tcp"} {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
 		for _, algorithm := range []string{"MD5", "SHA-256"} {
 			t.Run(transport+"/"+algorithm, func(t *testing.T) {
 				t.Parallel()
-				k := interop.Start(t, interop.Options{Algorithm: algorithm})
+				k := interop.Start(t, interop.Options{Algorithm: algorithm, TLS: transport == "tls"})
 				w := watch(t, k, transport)
 				w.awaitOwnActive()
 				if err := k.RemoveContact(k.AOR("alice"), ownContact(t, k)); err != nil {
@@ -249,10 +257,10 @@ func TestWatchSeesKick(t *testing.T) {
 // With the policies on "auto" it is registered again, as often as it is kicked,
 // and leaves nothing behind at its end.
 func TestWatchComesBack(t *testing.T) {
-	for _, transport := range []string{"udp", "tcp"} {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
-			k := interop.Start(t, interop.Options{})
+			k := interop.Start(t, interop.Options{TLS: transport == "tls"})
 			w := watch(t, k, transport, "--on", "auto")
 			w.awaitOwnActive()
 			for range 2 {
