@@ -19,8 +19,9 @@ const maxAvoided = 256
 // What a failure is the caller knows: a 503, a transport failure, or no answer
 // at all (RFC 3263 4.3). A failed target comes last for 32 s, and for twice as
 // long at each failure after that time, up to 10 min; a success, or 10 min more
-// without any failure, clears it. It is never left out: where all fail, they
-// are tried as before.
+// without any failure, clears it. It is not left out: where all fail, they are
+// tried as before. Only one that asked for it itself, by a 503 with Retry-After,
+// is left out as long as there is another (RFC 3261 21.5.4).
 //
 // The zero value is ready. It may be shared by accounts and used from several
 // goroutines.
@@ -32,6 +33,7 @@ type Avoid struct {
 type setback struct {
 	until time.Time
 	wait  time.Duration
+	held  time.Time // the target wants no request before; zero: it did not say
 }
 
 // Failed notes a failure of the target. Failures while it is avoided count
@@ -40,6 +42,24 @@ type setback struct {
 func (a *Avoid) Failed(target Target, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.note(target, now)
+}
+
+// Hold notes a failure of a target that named the time before which it wants no
+// further request.
+func (a *Avoid) Hold(target Target, now, until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.note(target, now)
+	s := a.failed[target]
+	s.held = until
+	if s.until.Before(until) {
+		s.until = until
+	}
+	a.failed[target] = s
+}
+
+func (a *Avoid) note(target Target, now time.Time) {
 	before, known := a.failed[target]
 	wait := avoidFirst
 	switch {
@@ -51,7 +71,7 @@ func (a *Avoid) Failed(target Target, now time.Time) {
 	if a.failed == nil {
 		a.failed = make(map[Target]setback)
 	}
-	a.failed[target] = setback{now.Add(wait), wait}
+	a.failed[target] = setback{until: now.Add(wait), wait: wait}
 	if len(a.failed) > maxAvoided {
 		a.forgetOldest()
 	}
@@ -82,16 +102,30 @@ func (a *Avoid) Avoids(target Target, now time.Time) bool {
 	return now.Before(a.failed[target].until)
 }
 
+// Holds reports whether the target asked for no request until later than now.
+func (a *Avoid) Holds(target Target, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return now.Before(a.failed[target].held)
+}
+
 // Order returns the targets with the avoided ones last, otherwise in the order
-// in which they are given.
+// in which they are given. Those that asked for a pause are left out, unless all
+// did.
 func (a *Avoid) Order(targets []Target, now time.Time) []Target {
-	out, last := make([]Target, 0, len(targets)), []Target(nil)
+	out, last, held := make([]Target, 0, len(targets)), []Target(nil), []Target(nil)
 	for _, target := range targets {
-		if a.Avoids(target, now) {
+		switch {
+		case a.Holds(target, now):
+			held = append(held, target)
+		case a.Avoids(target, now):
 			last = append(last, target)
-		} else {
+		default:
 			out = append(out, target)
 		}
 	}
-	return append(out, last...)
+	if out = append(out, last...); len(out) == 0 {
+		return held
+	}
+	return out
 }

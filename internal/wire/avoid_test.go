@@ -63,6 +63,44 @@ func TestAvoid(t *testing.T) {
 	}
 }
 
+// RFC 3261 21.5.4: who names a time with its 503 gets nothing before, as long as
+// there is another.
+func TestAvoidHolds(t *testing.T) {
+	target := func(host byte) wire.Target {
+		return wire.Target{Transport: wire.UDP, Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, host}), 5060)}
+	}
+	all := []wire.Target{target(1), target(2), target(3)}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	var avoid wire.Avoid
+	order := func(seconds int, want string) {
+		t.Helper()
+		got := ""
+		for _, x := range avoid.Order(all, at(seconds)) {
+			got += fmt.Sprint(x.Addr.Addr().As4()[3])
+		}
+		if got != want {
+			t.Errorf("after %d s: order %s, want %s", seconds, got, want)
+		}
+	}
+	avoid.Hold(all[0], at(0), at(600))
+	order(0, "23")
+	avoid.Failed(all[1], at(10))
+	order(10, "32")
+	avoid.Failed(all[0], at(20)) // met again all the same: the time stays
+	order(599, "23")
+	order(600, "123")
+	avoid.Hold(all[0], at(700), at(710)) // shorter than what a failure is avoided for
+	order(709, "23")
+	order(710, "231")
+	for _, x := range all {
+		avoid.Hold(x, at(2000), at(2600))
+	}
+	order(2001, "123")
+	avoid.Worked(all[1])
+	order(2001, "2")
+}
+
 func TestAvoidIsBounded(t *testing.T) {
 	var avoid wire.Avoid
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -214,7 +214,8 @@ func TestErratum4897(t *testing.T) {
 }
 
 // TestEveryVariant answers each algorithm with each quality of protection, three
-// times, to a registrar and to a proxy, by password and by ready-made hash.
+// times, to a registrar and to a proxy, by password and by ready-made hash
+// (RFC 7616 3.3, 3.4; RFC 8760 2.1, 2.6).
 func TestEveryVariant(t *testing.T) {
 	for _, algorithm := range append([]string{""}, Algorithms...) {
 		for _, qop := range []string{"", "auth", "auth-int", "auth,auth-int", "auth-int , AUTH", "auth-conf,auth-int"} {
@@ -275,6 +276,8 @@ func TestEveryVariant(t *testing.T) {
 	}
 }
 
+// TestChoice takes of each realm the topmost challenge that is understood and
+// allowed, and passes over the others (RFC 8760 2.4).
 func TestChoice(t *testing.T) {
 	sha256HA1, md5HA1 := strings.Repeat("0", 64), strings.Repeat("0", 32)
 	one := func(realm, algorithm string) string {
@@ -484,7 +487,10 @@ func TestSessionKeyOutlivesNonce(t *testing.T) {
 	}
 }
 
-// TestRefused says when another try is worth it.
+// TestRefused says when another try is worth it: a challenge is a refusal only of
+// what was made from the challenge just before, for this request, and not when
+// that is stale. What was sent ahead with a kept nonce is no try (RFC 7616 3.3,
+// RFC 3261 22.2).
 func TestRefused(t *testing.T) {
 	const (
 		home  = `WWW-Authenticate: Digest realm="home", qop="auth", nonce="%d"`

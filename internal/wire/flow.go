@@ -45,6 +45,12 @@ func (f *Flow) Source(ctx context.Context) (netip.Addr, error) {
 	return f.stack.network.SourceFor(ctx, f.remote)
 }
 
+// Same reports whether both are one way: over TCP the same connection, over UDP
+// the same socket and remote address.
+func (f *Flow) Same(g *Flow) bool {
+	return f == g || f.conn == nil && g.conn == nil && f.stack == g.stack && f.remote == g.remote
+}
+
 // Done is closed when the connection, or the whole stack, is gone.
 func (f *Flow) Done() <-chan struct{} { return f.done }
 
@@ -86,7 +92,7 @@ func (f *Flow) lost(err error) {
 
 // Do sends the request in a transaction of its own and blocks until the final
 // answer, which may be any status from 200. The error wraps ErrTimeout,
-// ErrTransport, ErrClosed or the context's.
+// ErrMismatch, ErrTransport, ErrClosed or the context's.
 //
 // A Request may be sent more than once: each time it gets a new branch, without
 // which a registrar would answer what it answered before.
@@ -107,29 +113,51 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 		return nil, fmt.Errorf("%w: %w", ErrTransport, err)
 	}
 	defer tx.Terminate()
-	cseq, method, _ := request.Headers.CSeq()
+	heard := false
 	for {
 		select {
 		case response := <-tx.Responses():
 			if response == nil || response.IsProvisional() {
+				// sipgo takes 0 to 99 for provisional; they are no status at all.
+				heard = heard || response != nil && response.StatusCode >= 100
 				continue
 			}
 			out := fromResponse(response)
-			// An answer to an earlier request under this branch is none to this one.
-			if n, m, ok := out.Headers.CSeq(); !ok || n != cseq || m != method {
-				continue
+			if fault := misfit(out.Headers, request.Headers); fault != "" {
+				// The transaction took it for its end: nothing comes behind it.
+				return nil, fmt.Errorf("%w: %s", ErrMismatch, fault)
 			}
 			out.At = time.Now()
 			out.RoundTrip = out.At.Sub(sent)
 			return out, nil
 		case <-tx.Done():
-			return nil, classify(tx.Err())
+			err := classify(tx.Err())
+			if heard && errors.Is(err, ErrTimeout) {
+				return nil, fmt.Errorf("%w: %w", ErrUnfinished, err)
+			}
+			return nil, err
 		case <-f.done:
 			return nil, fmt.Errorf("%w: %w", ErrTransport, f.Err())
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// misfit says what in the header of an answer is not as in its request, or "".
+// The branch is ours and cannot be guessed: whoever sent it has seen the request.
+func misfit(answer, request Headers) string {
+	got, gotMethod, _ := answer.CSeq()
+	want, wantMethod, _ := request.CSeq()
+	switch {
+	case got != want || gotMethod != wantMethod:
+		return fmt.Sprintf("CSeq %s for %s", shortened(answer.Get("CSeq")), request.Get("CSeq"))
+	case answer.Get("Call-ID") != request.Get("Call-ID"):
+		return "another Call-ID"
+	case len(answer.Values("Via")) > len(request.Values("Via"))+1: // 8.1.3.3: misrouted, or corrupted
+		return "more than one Via"
+	}
+	return ""
 }
 
 func classify(err error) error {

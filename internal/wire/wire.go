@@ -25,6 +25,12 @@ const (
 var (
 	// ErrTimeout: no final answer within 64*T1 (RFC 3261 17.1.2.2, Timer F).
 	ErrTimeout = errors.New("no answer")
+	// ErrUnfinished, beside ErrTimeout: provisional answers came, so somebody is
+	// there (RFC 3263 4.3), and no final one within 64*T1.
+	ErrUnfinished = errors.New("only provisional answers")
+	// ErrMismatch: what came under the request's branch is no answer to it
+	// (RFC 3261 8.1.3.3, 8.2.6.2).
+	ErrMismatch = errors.New("the answer does not fit the request")
 	// ErrTransport: it could not be sent, or the connection went away.
 	ErrTransport = errors.New("transport failed")
 	// ErrClosed: we closed the stack or the flow ourselves.
