@@ -61,6 +61,11 @@ type Account struct {
 	Q            string
 	ContactExtra string   // parameters put on the Contact of REGISTER, without leading ';'
 	Headers      []string // "Name: value" lines put on REGISTER
+
+	// FollowRedirects sends a REGISTER that gets a 3xx on to where that points, up
+	// to eight places, never from sips: to sip: (RFC 3261 8.1.3.4). Without it the
+	// registration fails and says where it was pointed to.
+	FollowRedirects bool
 }
 
 // Kick names what a network can do to our contact, as users name it in
@@ -112,6 +117,18 @@ const (
 var DefaultPolicies = map[Kick]Policy{
 	KickDeactivated: Ask, KickProbation: Ask, KickRejected: Never, KickShortened: Auto,
 	KickExpired: Ask, KickUnregistered: Ask, KickAbsent: Ask,
+}
+
+// offers are the option tags that a REGISTER lists as supported.
+func (a *Account) offers() []string {
+	offers := []string{"path"}
+	if !a.NoOutbound {
+		offers = append(offers, "outbound")
+	}
+	if !a.NoGRUU {
+		offers = append(offers, "gruu")
+	}
+	return offers
 }
 
 func (a *Account) policy(k Kick) Policy {

@@ -31,6 +31,8 @@ type Agent struct {
 	narrow     *wire.Flow    // the last UDP flow that has no TCP beside it, see widen
 	target     wire.Target   // that the flow goes to
 	targets    []wire.Target // that there are (RFC 3263 4.2)
+	hopped     string        // the URI that they were found by
+	relocate   bool          // an attempt failed: look again before the next
 
 	creds       *wire.Credentials
 	secret      secretState
@@ -102,6 +104,7 @@ type (
 		flow    *wire.Flow
 		target  wire.Target   // that the flow goes to
 		targets []wire.Target // that there were
+		hop     string        // the URI that they were found by
 		err     error
 	}
 	flowGone       struct{ flow *wire.Flow }
@@ -132,13 +135,19 @@ func startAgent(g *Group, account Account) *Agent {
 	a := &Agent{
 		group: g, account: account,
 		inbox: make(chan any, inboxSize), done: make(chan struct{}),
-		creds:    &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
-		reg:      registration{expires: account.Expires},
+		creds: &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
+		reg: registration{
+			home: account.Registrar, follow: account.FollowRedirects,
+			expires: account.Expires, offers: account.offers(),
+		},
 		sub:      subscription{expires: account.SubscribeExpires},
 		matches:  make(matches),
 		origins:  make(map[rowKey]Origin),
 		reported: make(map[string]bool),
 		snapshot: true,
+	}
+	for _, proxy := range account.OutboundProxy[:min(1, len(account.OutboundProxy))] {
+		a.reg.proxy = proxy
 	}
 	a.aor, _ = parseAOR(account.AOR)
 	a.local, _ = parseLocal(account.LocalAddress)
@@ -332,7 +341,10 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 				State: a.reg.state, AOR: a.account.AOR, Status: a.reg.status, Reason: e.reason, CallID: a.id.callID, CSeq: a.regCSeq,
 			})
 		case needFlow:
+			a.relocate = true
 			a.dropFlow(now)
+		case needTarget:
+			a.relocate = true
 		case newDialog:
 			a.newDialog(e)
 		case noNotify:

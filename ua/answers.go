@@ -21,7 +21,12 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 	if r.cseq != a.regCSeq || a.reg.inFlight == "" {
 		return
 	}
-	if r.err != nil {
+	switch {
+	case heard(r.err):
+		a.apply(a.reg.unanswered(explain(r.err), now), now)
+		a.settleDeferred(now)
+		return
+	case r.err != nil:
 		a.suspect = r.flow
 		a.apply(a.reg.broken(explain(r.err), now), now)
 		a.settleDeferred(now)
@@ -30,13 +35,16 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 	a.roundTrip = r.response.RoundTrip
 	a.learnFromAnswer(r.response)
 	answer := a.readRegisterAnswer(r.response)
+	if answer.status == 503 {
+		a.overloaded(&answer, now)
+	}
 	finish := func() {
 		now := a.group.now()
 		if r.cseq != a.regCSeq || a.reg.inFlight == "" {
 			return // the connection went while the password was asked for
 		}
 		if answer.status < 300 {
-			a.registerAccepted(r, now)
+			a.registerAccepted(r, answer, now)
 		}
 		a.apply(a.reg.answered(answer, now), now)
 		a.settleDeferred(now)
@@ -51,9 +59,17 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 	finish()
 }
 
+// heard reports whether something came over the flow, though no answer: that is
+// no failure of the target (RFC 3263 4.3).
+func heard(err error) bool {
+	return errors.Is(err, wire.ErrUnfinished) || errors.Is(err, wire.ErrMismatch)
+}
+
 // explain says in words why no answer came.
 func explain(err error) string {
 	switch {
+	case errors.Is(err, wire.ErrUnfinished):
+		return "only provisional answers within 32 s"
 	case errors.Is(err, wire.ErrTimeout):
 		return "no answer within 32 s"
 	case errors.Is(err, wire.ErrClosed):
@@ -64,7 +80,9 @@ func explain(err error) string {
 
 // learnFromAnswer takes from any final answer what it tells of the way.
 func (a *Agent) learnFromAnswer(r *wire.Response) {
-	a.group.avoid.Worked(a.target)
+	if r.Status != 503 { // RFC 3263 4.3: a failure of the target
+		a.group.avoid.Worked(a.target)
+	}
 	if seen, ok := r.SeenAs(); ok {
 		a.seenAs = seen
 	}
@@ -73,14 +91,39 @@ func (a *Agent) learnFromAnswer(r *wire.Response) {
 	}
 }
 
+// overloaded notes that the target takes no requests now, for as long as it says,
+// and sees whether there is another. Its Retry-After is the registration's where
+// there is none that could be asked sooner (RFC 3261 21.5.4, RFC 3263 4.3).
+func (a *Agent) overloaded(answer *registerAnswer, now time.Time) {
+	if answer.hasRetry {
+		a.group.avoid.Hold(a.target, now, now.Add(min(seconds(answer.retryAfter), retryAfterMost)))
+	} else {
+		a.group.avoid.Failed(a.target, now)
+	}
+	answer.another = a.anotherTarget(now)
+	if slices.ContainsFunc(a.targets, func(t wire.Target) bool { return t != a.target && !a.group.avoid.Holds(t, now) }) {
+		answer.hasRetry = false
+	}
+}
+
 func (a *Agent) readRegisterAnswer(r *wire.Response) registerAnswer {
 	answer := registerAnswer{status: r.Status, reason: r.Reason, expires: a.reg.expires}
-	answer.minExpires, _ = r.Headers.Number("Min-Expires")
+	if a.reg.inFlight == regUnbind || a.reg.inFlight == regWipe {
+		answer.expires = 0
+	}
+	answer.minExpires, answer.hasMin = r.Headers.Number("Min-Expires")
 	answer.retryAfter, answer.hasRetry = r.Headers.Number("Retry-After")
+	answer.unsupported, answer.required = r.Headers.Tokens("Unsupported"), r.Headers.Tokens("Require")
+	if r.Status >= 300 {
+		answer.points = pointsOf(r)
+		return answer
+	}
 	// RFC 3261 10.2.4: our Contact's parameter, else the header field.
 	if n, ok := r.Headers.Number("Expires"); ok {
 		answer.expires = n
 	}
+	contacts, _ := r.Headers.ParseNameAddrs("Contact")
+	answer.listed = len(contacts)
 	if ours, ok := a.ourContact(r); ok {
 		answer.ours = true
 		if n, ok := wire.LeadingNumber(ours.Params.Get("expires")); ok {
@@ -109,7 +152,7 @@ func (a *Agent) ourContact(r *wire.Response) (ours wire.NameAddr, ok bool) {
 }
 
 // registerAccepted takes from a 2xx what is not the state machine's.
-func (a *Agent) registerAccepted(r registerResult, now time.Time) {
+func (a *Agent) registerAccepted(r registerResult, answer registerAnswer, now time.Time) {
 	// RFC 3608 6.1: replaced by each 2xx, gone when that has none.
 	a.service = nil
 	for _, line := range r.response.Headers.Values("Service-Route") {
@@ -130,8 +173,8 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 	} else if a.documents > 1 {
 		a.tells = true
 	}
-	if n, ok := wire.LeadingNumber(ours.Params.Get("expires")); ok && n > a.reg.expires {
-		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", a.reg.expires, n)})
+	if answer.expires > a.reg.expires {
+		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", a.reg.expires, answer.expires)})
 	}
 	a.tellGRUUs(now, a.ledger.learnPublic(ours.Params.Get("pub-gruu"), FromRegister))
 	a.tellGRUUs(now, a.ledger.learnTemporary(GRUU{
@@ -220,7 +263,9 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 		return // the dialog that it belongs to is over
 	}
 	if r.err != nil {
-		a.suspect = r.flow
+		if !heard(r.err) {
+			a.suspect = r.flow
+		}
 		a.apply(a.sub.broken(explain(r.err), errors.Is(r.err, wire.ErrTransport), now), now)
 		return
 	}
@@ -279,9 +324,12 @@ func (a *Agent) challenged(r *wire.Response, answeredTo *[]string, tries int, as
 	case !a.creds.Known():
 		a.creds.Forget()
 		then(false, "a password is needed and none is set")
-	case tried && !again, tries >= exchangeMax:
+	case tried && !again:
 		a.creds.Forget()
 		then(false, "user name or password is wrong")
+	case tries >= exchangeMax:
+		a.creds.Forget()
+		then(false, "it asks for credentials again and again")
 	default:
 		then(true, "")
 	}

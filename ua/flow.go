@@ -17,19 +17,20 @@ func (a *Agent) connect() {
 		return
 	}
 	a.connecting = true
+	a.relocate = false
 	hop := a.hop()
 	peer := wire.PeerOf(hop, a.account.TLS)
-	stacks, avoid, transport, local := a.group.stacks, &a.group.avoid, a.account.Transport, a.local
+	stacks, avoid, transport, local, now := a.group.stacks, &a.group.avoid, a.account.Transport, a.local, a.group.now
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
 		ctx, cancel := context.WithTimeout(a.group.ctx, transactionTime)
 		defer cancel()
-		result := flowResult{}
+		result := flowResult{hop: hop}
 		result.targets, result.err = stacks.Locate(ctx, hop, transport)
 		// RFC 3263 4.3: the next target where one fails, and the failed one last for
 		// a while.
 		distrusted := false
-		for _, result.target = range avoid.Order(result.targets, time.Now()) {
+		for _, result.target = range avoid.Order(result.targets, now()) {
 			if distrusted && result.target.Transport != wire.TLS {
 				continue
 			}
@@ -45,7 +46,7 @@ func (a *Agent) connect() {
 				distrusted = true
 				continue
 			}
-			avoid.Failed(result.target, time.Now())
+			avoid.Failed(result.target, now())
 		}
 		a.post(result)
 	}()
@@ -63,18 +64,23 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 	a.unsent = nil
 	if r.err != nil {
 		reason := explain(r.err)
-		a.lastFlow.Up, a.lastFlow.Cause = false, reason
+		if a.flow == nil {
+			a.lastFlow.Up, a.lastFlow.Cause = false, reason
+		}
 		a.apply(a.reg.brokenIf(reason, now), now)
-		if a.sub.inFlight != "" {
+		if a.sub.inFlight != "" && (a.flow == nil || a.account.WatchOnly) {
 			a.apply(a.sub.broken(reason, true, now), now)
 		}
 		a.settleDeferred(now)
 		return
 	}
-	a.target, a.targets = r.target, r.targets
-	changed := a.flow != r.flow
-	a.useFlow(r.flow)
+	changed := !a.have(r)
+	a.target, a.targets, a.hopped = r.target, r.targets, r.hop
 	if changed {
+		if a.flow != nil {
+			a.tellFlow(now, "down", "left for "+r.target.String())
+		}
+		a.useFlow(r.flow)
 		a.tellFlow(now, "up", "")
 	}
 	if changed && a.leaving == nil && a.reg.state == Retrying && a.reg.status == 0 {
@@ -86,6 +92,12 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 	if stale {
 		a.networkChanged(now)
 	}
+}
+
+// have reports whether what was found is the way that we have, be it the TCP
+// beside the UDP that was found, see widen.
+func (a *Agent) have(r flowResult) bool {
+	return a.flow != nil && (a.flow.Same(r.flow) || r.target == a.target && a.flow.Transport() != r.target.Transport)
 }
 
 func (a *Agent) useFlow(flow *wire.Flow) {
@@ -100,7 +112,7 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 	}
 	a.flow = flow
 	a.lastFlow = Flow{Up: true, Transport: flow.Transport(), Local: flow.Local().String(), Remote: flow.Remote().String()}
-	a.id.contact = a.contactURI(&wire.Request{URI: a.account.Registrar}, "")
+	a.id.contact = a.contactURI(&wire.Request{URI: a.registerURI()}, "")
 	if flow.Transport() != wire.UDP {
 		go func() {
 			defer guard.Recover(a.group.options.OnPanic)
@@ -120,19 +132,24 @@ func (a *Agent) dropFlow(now time.Time) {
 		return
 	}
 	a.group.avoid.Failed(a.target, now)
-	if slices.ContainsFunc(a.targets, func(t wire.Target) bool { return !a.group.avoid.Avoids(t, now) }) {
+	flow, next := a.flow, a.anotherTarget(now)
+	switch {
+	case next:
 		a.flowLost("no answer: the next target is tried", now)
 		if a.reg.state == Retrying {
 			a.reg.retryAt = now
 		}
+	case flow.Transport() == wire.UDP:
 		return
+	default:
+		a.flowLost("closed by us: it carried no answer", now)
 	}
-	if a.flow.Transport() == wire.UDP {
-		return
-	}
-	flow := a.flow
-	a.flowLost("closed by us: it carried no answer", now)
 	flow.Close()
+}
+
+// anotherTarget reports whether there is one that is not to be avoided.
+func (a *Agent) anotherTarget(now time.Time) bool {
+	return slices.ContainsFunc(a.targets, func(t wire.Target) bool { return !a.group.avoid.Avoids(t, now) })
 }
 
 func (a *Agent) flowGone(g flowGone, now time.Time) {

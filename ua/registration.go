@@ -1,9 +1,11 @@
 package ua
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,21 +27,28 @@ const (
 	// RFC 5626 4.5: the wait doubles from the base with each failure, to the cap.
 	backoffBase = 30 * time.Second
 	backoffCap  = 1800 * time.Second
+	// In place of a wait: none. No time at all is to back off.
+	atOnce time.Duration = -1
 )
 
 // registration is the state machine of our own registration (RFC 3261 10). It
 // is given inputs and the time, and gives back what is to be done.
 //
-// One REGISTER is under way at a time; others wait in wanted.
+// One REGISTER is under way at a time; others wait in wanted. One after another
+// they are an exchange, until an answer ends it.
 type registration struct {
 	state  RegistrationState
 	since  time.Time
 	status int
 	reason string
 
-	expires uint32 // asked for; raised by 423
-	noRegID bool   // 439: the first hop has no outbound
+	home    string   // URI of the account's registrar
+	proxy   string   // of its outbound proxy; "": none
+	follow  bool     // 3xx are followed
+	expires uint32   // asked for; raised by 423
+	offers  []string // option tags in Supported; fewer after 420 and 439
 
+	redirection
 	inFlight   regKind // "" none
 	sentAt     time.Time
 	answeredTo []string // realms whose challenge was answered in this exchange
@@ -73,21 +82,38 @@ type (
 	tellQueryFailed struct{ reason string }
 	// needFlow: the way to the registrar is to be made anew before the next try.
 	needFlow struct{}
+	// needTarget: the one that we used wants no requests now (RFC 3263 4.3).
+	needTarget struct{}
 )
 
 type effect any
 
 // registerAnswer is what a final answer to a REGISTER says to the machine.
 type registerAnswer struct {
-	status     int
-	reason     string
-	ours       bool   // our Contact is among those returned
-	expires    uint32 // of our Contact, else of the Expires field, else what we asked
-	minExpires uint32
-	retryAfter uint32
-	hasRetry   bool
-	retryAuth  bool   // a challenge that we can answer, and that is no refusal
-	authFault  string // why we cannot
+	status      int
+	reason      string
+	ours        bool   // our Contact is among those returned
+	listed      int    // how many are
+	expires     uint32 // of our Contact, else of the Expires field, else what we asked
+	minExpires  uint32
+	hasMin      bool
+	retryAfter  uint32
+	hasRetry    bool
+	retryAuth   bool     // a challenge that we can answer, and that is no refusal
+	authFault   string   // why we cannot
+	unsupported []string // of a 420
+	required    []string // of a 421
+	points      []string // of a 3xx: where it points, best first
+	another     bool     // of a 503: there is another target to be tried at once
+}
+
+// line is the reason in words: what was answered, and what that means.
+func (a registerAnswer) line(words string) string {
+	line := fmt.Sprintf("%d %s", a.status, cut(a.reason, 80))
+	if line = strings.TrimSpace(line); words != "" {
+		line += ": " + words
+	}
+	return line
 }
 
 func (r *registration) registered() bool { return !r.expiresAt.IsZero() }
@@ -124,6 +150,9 @@ func (r *registration) want(kind regKind, now time.Time) []effect {
 func (r *registration) begin(kind regKind, now time.Time) []effect {
 	r.inFlight, r.sentAt, r.answeredTo, r.tries, r.slow = kind, now, nil, 1, ""
 	effects := []effect{sendRegister{kind}}
+	if kind == regBind {
+		r.restart()
+	}
 	switch {
 	case kind == regBind && !r.registered():
 		r.enter(Registering, "", now)
@@ -137,7 +166,7 @@ func (r *registration) begin(kind regKind, now time.Time) []effect {
 }
 
 // again sends the REGISTER under way once more, with another CSeq: after a
-// challenge, a 423 or a 439.
+// challenge, a 3xx, a 420, a 423 or a 439.
 func (r *registration) again(now time.Time) []effect {
 	r.sentAt = now
 	r.tries++
@@ -158,33 +187,49 @@ func (r *registration) finish(now time.Time, effects ...effect) []effect {
 // answered takes the final answer to the REGISTER under way.
 func (r *registration) answered(a registerAnswer, now time.Time) []effect {
 	r.status, r.asking = a.status, false
+	again := r.tries < exchangeMax
 	switch {
 	case a.status < 300:
 		return r.accepted(a, now)
+	case a.status < 400:
+		return r.redirected(a, now)
 	case a.status == 401 || a.status == 407:
 		if a.retryAuth {
 			return r.again(now)
 		}
-		return r.refused(a, a.authFault, now)
-	case a.status == 423 && a.minExpires > r.expires && r.inFlight == regBind && r.tries < exchangeMax:
+		return r.lost(refuse, a.line(a.authFault), 0, now)
+	case a.status == 420 && again && r.lacking(a.unsupported):
+		return r.again(now)
+	case a.status == 423 && again && r.inFlight == regBind && a.minExpires > r.expires && a.minExpires <= minExpiresMost:
 		// RFC 3261 10.2.8: ask for as much as the registrar wants.
 		r.expires = a.minExpires
 		return r.again(now)
-	case a.status == 439 && !r.noRegID:
+	case a.status == 439 && again && r.lacking([]string{"outbound"}):
 		// RFC 5626 11.6: the first hop knows no outbound; once more without.
-		r.noRegID = true
 		return r.again(now)
-	case a.hasRetry && (a.status == 404 || a.status == 413 || a.status == 480 || a.status == 486 || a.status == 408 || a.status >= 500):
-		// RFC 3261 20.33: the registrar named a time.
-		return r.failed(fmt.Sprintf("%d %s", a.status, a.reason), seconds(a.retryAfter), now)
-	case a.status >= 500 && a.status < 600, a.status == 408, a.status == 480:
-		return r.failed(fmt.Sprintf("%d %s", a.status, a.reason), 0, now)
-	case a.status == 403 || a.status == 404 || a.status >= 600:
-		return r.refused(a, "", now)
-	case a.status < 400:
-		return r.gaveUp(fmt.Sprintf("%d %s: redirected, which is not followed", a.status, a.reason), now)
 	}
-	return r.gaveUp(fmt.Sprintf("%d %s", a.status, a.reason), now)
+	m := meaningOf(a.status)
+	var effects []effect
+	if a.status == 503 {
+		effects = append(effects, needTarget{})
+	}
+	switch {
+	case a.another:
+		// RFC 3263 4.3: at once, to the next target. The Retry-After is this one's.
+		return append(effects, r.lost(backOff, a.line(m.words), atOnce, now)...)
+	case m.later && a.hasRetry:
+		words := fmt.Sprintf("it asks to wait %d s", a.retryAfter)
+		wait := seconds(a.retryAfter)
+		if wait > retryAfterMost {
+			wait, words = retryAfterMost, words+", we wait a day"
+		}
+		if wait == 0 && r.failures == 0 && r.inFlight == regBind {
+			// RFC 5626 4.2.1: at once; but not without end.
+			r.failures, wait = 1, atOnce
+		}
+		return append(effects, r.lost(backOff, a.line(words), wait, now)...)
+	}
+	return append(effects, r.lost(m.course, a.line(r.unmended(a)), 0, now)...)
 }
 
 func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
@@ -192,18 +237,26 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 	case regQuery:
 		return r.finish(now)
 	case regUnbind, regWipe:
+		reason := "unregistered by us"
+		if a.ours && a.expires > 0 {
+			reason = fmt.Sprintf("we unregistered, but the registrar still lists our contact for %d s", a.expires)
+		}
 		r.drop()
-		r.enter(Unregistered, "unregistered by us", now)
+		r.enter(Unregistered, reason, now)
 		return r.finish(now, tellRegistration{}, lostEffect{cause: "we unregistered"})
 	}
 	if !a.ours || a.expires == 0 {
 		// RFC 3261 10.3: the 200 lists what is bound; what it does not list is not.
-		reason := fmt.Sprintf("%d %s, but our contact is not among the bindings", a.status, a.reason)
+		words := fmt.Sprintf("but our contact is not among the bindings (%d)", a.listed)
+		if a.ours {
+			words = "but our contact has 0 s left"
+		}
+		reason := fmt.Sprintf("%d %s, %s", a.status, cut(a.reason, 80), words)
 		if !r.registered() {
-			return r.failed(reason, 0, now)
+			return r.lost(backOff, reason, 0, now)
 		}
 		r.drop()
-		return append([]effect{lostEffect{cause: reason}}, r.failed(reason, 0, now)...)
+		return append([]effect{lostEffect{cause: reason}}, r.lost(backOff, reason, 0, now)...)
 	}
 	r.failures, r.held, r.flowGone = 0, false, false
 	r.grant(now, seconds(a.expires))
@@ -230,18 +283,29 @@ func refreshAfter(d time.Duration) time.Duration {
 
 func (r *registration) drop() {
 	r.granted, r.expiresAt, r.refreshAt, r.retryAt, r.held = 0, time.Time{}, time.Time{}, time.Time{}, false
+	r.redirection = redirection{}
 }
 
-func (r *registration) refused(a registerAnswer, fault string, now time.Time) []effect {
-	reason := fmt.Sprintf("%d %s", a.status, a.reason)
-	if fault != "" {
-		reason += ": " + fault
+// lost takes an attempt that came to nothing. Where a redirect named other places
+// it goes on to the next (RFC 3261 8.1.3.4); else the exchange ends as course says.
+// wait is the time to the next attempt; 0 backs off.
+func (r *registration) lost(course course, reason string, wait time.Duration, now time.Time) []effect {
+	if r.inFlight == regBind {
+		if len(r.rest) > 0 {
+			return r.goOn(reason, now)
+		}
+		if r.at.uri != "" {
+			reason += " (" + cut(r.at.uri, 60) + ")"
+		}
+		r.redirection = redirection{}
 	}
-	return r.end(Refused, reason, now)
-}
-
-func (r *registration) gaveUp(reason string, now time.Time) []effect {
-	return r.end(Failed, reason, now)
+	switch course {
+	case refuse:
+		return r.end(Refused, reason, now)
+	case giveUp:
+		return r.end(Failed, reason, now)
+	}
+	return r.failed(reason, wait, now)
 }
 
 // end stops trying: only the user begins again. A binding that is still there
@@ -261,27 +325,38 @@ func (r *registration) end(state RegistrationState, reason string, now time.Time
 	return r.finish(now, tellRegistration{})
 }
 
-// failed sets the next attempt: after what the registrar named, or by backing
-// off. Right after a good flow was lost the first attempt does not wait.
-func (r *registration) failed(reason string, after time.Duration, now time.Time) []effect {
-	if r.inFlight == regQuery || r.inFlight == regUnbind || r.inFlight == regWipe {
+// failed sets the next attempt; wait as for lost.
+func (r *registration) failed(reason string, wait time.Duration, now time.Time) []effect {
+	if r.inFlight != regBind {
 		return r.end(Failed, reason, now)
 	}
-	wait := after
-	if wait == 0 && (r.failures > 0 || r.flowGone || !r.registered()) {
-		wait = backoff(r.failures)
+	if wait == atOnce {
+		wait = 0 // the attempt goes on, elsewhere
+	} else {
+		r.failures++
+		wait = cmp.Or(wait, backoff(r.failures))
 	}
-	r.failures++
 	r.refreshAt = time.Time{}
 	r.retryAt = now.Add(wait)
 	r.enter(Retrying, reason, now)
 	return r.finish(now, tellRegistration{})
 }
 
-// broken: no final answer came, or the request could not be sent.
+// broken: no final answer came, or the request could not be sent. Right after a
+// good flow was lost the first attempt does not wait (RFC 5626 4.5).
 func (r *registration) broken(reason string, now time.Time) []effect {
 	r.status = 0
-	return append([]effect{needFlow{}}, r.failed(reason, 0, now)...)
+	wait := time.Duration(0)
+	if r.failures == 0 && !r.flowGone && r.registered() {
+		r.flowGone, wait = true, atOnce
+	}
+	return append([]effect{needFlow{}}, r.lost(backOff, reason, wait, now)...)
+}
+
+// unanswered: the way is good, and yet no answer came that could be used.
+func (r *registration) unanswered(reason string, now time.Time) []effect {
+	r.status = 0
+	return r.lost(backOff, reason, 0, now)
 }
 
 // brokenIf is broken where a REGISTER is under way.
@@ -307,7 +382,9 @@ func (r *registration) flowLost(reason string, now time.Time) []effect {
 	return []effect{tellRegistration{}}
 }
 
-// backoff is 50 to 100 % of min(1800 s, 30 s * 2^failures) (RFC 5626 4.5).
+// backoff is 50 to 100 % of min(1800 s, 30 s * 2^failures) (RFC 5626 4.5), where
+// the failure that just happened counts: the first of a registration waits 30 to
+// 60 s.
 func backoff(failures int) time.Duration {
 	wait := backoffCap
 	if failures < 6 {

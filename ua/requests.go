@@ -2,6 +2,7 @@ package ua
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ func (a *Agent) transmit(e effect, now time.Time) {
 	if a.flow != nil && a.flow.Err() != nil {
 		a.flowLost("connection lost", now)
 	}
-	if a.flow == nil {
+	if a.flow == nil || a.mustLocate(e) {
 		a.unsent = append(a.unsent, e)
 		a.connect()
 		return
@@ -32,6 +33,14 @@ func (a *Agent) transmit(e effect, now time.Time) {
 	case sendSubscribe:
 		a.sendSubscribe(e.kind, now)
 	}
+}
+
+// mustLocate reports whether the next hop is to be found anew though there is a
+// flow: an attempt failed, and the names are revisited (RFC 5626 4.2.1), or a
+// redirect sends the REGISTER elsewhere. Who leaves does not wait for that.
+func (a *Agent) mustLocate(e effect) bool {
+	_, register := e.(sendRegister)
+	return a.leaving == nil && (a.relocate && (register || a.account.WatchOnly) || register && a.hopped != a.hop())
 }
 
 func (a *Agent) sendRegister(kind regKind, now time.Time) {
@@ -71,7 +80,7 @@ func (a *Agent) do(request *wire.Request, result func(*wire.Response, error) any
 }
 
 func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error) {
-	r := &wire.Request{Method: "REGISTER", URI: a.account.Registrar}
+	r := &wire.Request{Method: "REGISTER", URI: a.registerURI()}
 	// RFC 3608 6.1: the Service-Route is never put on a REGISTER.
 	a.addRoutes(r, a.proxyRoute())
 	a.addCommon(r, a.id.callID, a.registerTag(), "", cseq)
@@ -87,14 +96,9 @@ func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error
 	case regWipe:
 		r.Headers = append(r.Headers, wire.Header{Name: "Contact", Value: "*"}, wire.Header{Name: "Expires", Value: "0"})
 	}
-	var options []string
-	for _, option := range strings.Split(supported, ", ") {
-		if option == "outbound" && !a.usesOutbound() || option == "gruu" && a.account.NoGRUU {
-			continue
-		}
-		options = append(options, option)
+	if len(a.reg.offers) > 0 {
+		r.Headers = append(r.Headers, wire.Header{Name: "Supported", Value: strings.Join(a.reg.offers, ", ")})
 	}
-	r.Headers = append(r.Headers, wire.Header{Name: "Supported", Value: strings.Join(options, ", ")})
 	for _, line := range a.account.Headers {
 		name, value, _ := strings.Cut(line, ":")
 		r.Headers = append(r.Headers, wire.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
@@ -102,7 +106,7 @@ func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error
 	return r, a.creds.Sign(r)
 }
 
-func (a *Agent) usesOutbound() bool { return !a.account.NoOutbound && !a.reg.noRegID }
+func (a *Agent) usesOutbound() bool { return slices.Contains(a.reg.offers, "outbound") }
 
 // registerTag is the From tag of every REGISTER of the run: it stays, as the
 // Call-ID does.
@@ -146,7 +150,7 @@ func (a *Agent) registerContact() string {
 
 func (a *Agent) proxyRoute() []string {
 	var routes []string
-	for _, proxy := range a.account.OutboundProxy[:min(1, len(a.account.OutboundProxy))] {
+	for _, proxy := range a.proxies() {
 		if !strings.Contains(strings.ToLower(proxy), ";lr") {
 			proxy += ";lr"
 		}
@@ -156,11 +160,11 @@ func (a *Agent) proxyRoute() []string {
 }
 
 // hop is the URI that requests go to next: the outbound proxy, else the
-// registrar. A sips: AOR makes it a sips: one.
+// registrar, or where it sent us. A sips: AOR makes it a sips: one.
 func (a *Agent) hop() string {
-	hop := a.account.Registrar
-	if len(a.account.OutboundProxy) > 0 {
-		hop = a.account.OutboundProxy[0]
+	hop := a.registerURI()
+	if proxies := a.proxies(); len(proxies) > 0 {
+		hop = proxies[0]
 	}
 	if isSIPS(a.account.AOR) {
 		hop = toSIPS(hop)

@@ -25,7 +25,9 @@ type scripted struct {
 	transport string
 	addr      netip.AddrPort
 	in        chan string
-	kept      []string // read, and not asked for yet
+	kept      []string      // read, and not asked for yet
+	closed    chan struct{} // over TCP: the other side has closed the connection
+	patience  time.Duration // how long next waits
 	send      func(string)
 
 	branch  int
@@ -37,7 +39,7 @@ type scripted struct {
 
 func newScripted(t *testing.T, network wire.Network, transport string, at netip.AddrPort) *scripted {
 	t.Helper()
-	s := &scripted{t: t, transport: transport, in: make(chan string, 8192)}
+	s := &scripted{t: t, transport: transport, in: make(chan string, 8192), closed: make(chan struct{}), patience: 20 * time.Second}
 	if transport == wire.UDP {
 		socket, err := network.ListenPacket(t.Context(), at)
 		if err != nil {
@@ -83,6 +85,7 @@ func newScripted(t *testing.T, network wire.Network, transport string, at netip.
 		}
 		t.Cleanup(func() { conn.Close() })
 		conns <- conn
+		defer close(s.closed)
 		reader := bufio.NewReader(conn)
 		for {
 			message, length := "", 0
@@ -132,7 +135,7 @@ func (s *scripted) next(start string) string {
 			return message
 		}
 	}
-	limit := time.After(20 * time.Second)
+	limit := time.After(s.patience)
 	for {
 		select {
 		case message := <-s.in:

@@ -14,15 +14,15 @@ const widenTime = 4 * time.Second
 
 // widened is what came of a TCP connection to where our UDP flow goes.
 type widened struct {
-	flow   *wire.Flow
-	target wire.Target
-	err    error
+	flow *wire.Flow
+	err  error
 }
 
 // widen reports whether a request is too large for UDP and may go over TCP
 // (RFC 3261 18.1.1). Then e waits for a connection to the same address, and the
 // account moves there whole: a binding belongs to the flow that its REGISTER came
-// over, and NOTIFYs come back over it.
+// over, and NOTIFYs come back over it. The target is still the one that was found:
+// when it fails, that one is avoided.
 func (a *Agent) widen(request *wire.Request, e effect) bool {
 	if a.narrow == a.flow || a.flow.Fits(a.group.ctx, request) {
 		return false
@@ -38,7 +38,7 @@ func (a *Agent) widen(request *wire.Request, e effect) bool {
 		ctx, cancel := context.WithTimeout(a.group.ctx, widenTime)
 		defer cancel()
 		flow, err := stacks.Flow(ctx, target, local, wire.Peer{})
-		a.post(widened{flow, target, err})
+		a.post(widened{flow, err})
 	}()
 	return true
 }
@@ -54,7 +54,6 @@ func (a *Agent) widened(w widened, now time.Time) {
 		a.narrow = a.flow
 		a.tellFlow(now, "up", fmt.Sprintf("%s, and TCP fails (%s): it goes over UDP", tooLarge, explain(w.err)))
 	default:
-		a.target = w.target
 		a.useFlow(w.flow)
 		a.tellFlow(now, "up", tooLarge)
 		if a.reg.state == Registered && a.leaving == nil {

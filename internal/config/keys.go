@@ -70,7 +70,7 @@ var keys = slices.Concat([]key{
 	{name: "account.aka_opc", set: hex(nowhere[string], 32), idle: true, secret: true},
 	{name: "account.aka_amf", set: hex(nowhere[string], 4), idle: true},
 	{name: "account.aka_sqn", set: hex(nowhere[string], 12), idle: true},
-	{name: "account.follow_redirects", set: flag(nowhere[bool]), idle: true},
+	{name: "account.follow_redirects", set: flag(func(p place) *bool { return &p.account.FollowRedirects })},
 	{name: "account.on_exit", set: onExit},
 	{name: "account.q", set: qvalue},
 	{name: "account.contact_params", set: contactParams},

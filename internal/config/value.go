@@ -211,8 +211,11 @@ func onExit(p place, value any) error {
 	return err
 }
 
+// aka is the digest algorithm of RFC 3310.
+const aka = "AKAv1-MD5"
+
 // algorithms are the digest algorithms by RFC 7616 and RFC 3310 names.
-var algorithms = []string{"MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess", "AKAv1-MD5"}
+var algorithms = []string{"MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess", aka}
 
 func digest(p place, value any) error {
 	names, ok := texts(value)
