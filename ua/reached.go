@@ -69,9 +69,14 @@ func bareURI(value string) string {
 // ping is an OPTIONS to a GRUU of ours, on its way through the proxy.
 type ping struct {
 	callID string // it comes back with the same: nobody but we knows it
+	tag    string
 	uri    string
+	cseq   uint32
 	sentAt time.Time
 	back   time.Duration // when it reached us; 0: not yet
+
+	answeredTo []string // realms whose challenge was answered
+	asking     bool     // the answer waits for the password
 }
 
 // pingResult is the answer to the OPTIONS.
@@ -89,21 +94,30 @@ func (a *Agent) pingGRUU(now time.Time) {
 		a.tell(now, "no GRUU to ping", RequestDetail{Method: "OPTIONS", From: a.account.AOR})
 		return
 	}
-	p := &ping{callID: randomHex(12), uri: list[len(list)-1].URI, sentAt: now}
-	a.ping = p
+	if a.ping != nil {
+		a.box.Forget(a.ping.callID)
+	}
+	a.ping = &ping{callID: randomHex(12), tag: randomHex(6), uri: list[len(list)-1].URI}
+	a.box.Expect(a.ping.callID)
+	a.sendPing(now)
+}
+
+func (a *Agent) sendPing(now time.Time) {
+	p := a.ping
+	p.cseq++
+	p.sentAt = now
 	r := &wire.Request{Method: "OPTIONS", URI: p.uri}
 	a.addRoutes(r, append(a.proxyRoute(), a.service...))
-	a.addCommon(r, p.callID, randomHex(6), "", 1)
+	a.addCommon(r, p.callID, p.tag, "", p.cseq)
 	for i, h := range r.Headers {
 		if h.Name == "To" {
 			r.Headers[i].Value = "<" + p.uri + ">"
 		}
 	}
 	if err := a.creds.Sign(r); err != nil {
-		a.tell(now, err.Error(), RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: p.uri})
+		a.pingOver(now, 0, " failed: "+err.Error())
 		return
 	}
-	a.box.Expect(p.callID)
 	a.do(r, func(response *wire.Response, err error) any { return pingResult{p.callID, response, err} })
 }
 
@@ -121,19 +135,34 @@ func (a *Agent) pingDone(r pingResult, now time.Time) {
 	if p == nil || p.callID != r.callID {
 		return
 	}
+	if r.err != nil {
+		a.pingOver(now, 0, " failed: "+explain(r.err))
+		return
+	}
+	status := r.response.Status
+	switch {
+	case p.back > 0:
+		a.pingOver(now, status, fmt.Sprintf(" came back to this device in %s, answered %d", shortly(p.back), status))
+	case (status == 401 || status == 407) && p.cseq == 1:
+		// RFC 3261 22.3: what a proxy asks for in one dialog serves in no other.
+		a.challenged(r.response, &p.answeredTo, 1, &p.asking, func(ok bool, fault string) {
+			switch {
+			case a.ping != p:
+			case ok && a.flow != nil:
+				a.sendPing(a.group.now())
+			default:
+				a.pingOver(a.group.now(), status, fmt.Sprintf(" was not let through: %d %s: %s", status, r.response.Reason, fault))
+			}
+		})
+	default:
+		a.pingOver(now, status, fmt.Sprintf(" did not come back to this device: answered %d %s", status, r.response.Reason))
+	}
+}
+
+// pingOver tells what became of the ping.
+func (a *Agent) pingOver(now time.Time, status int, how string) {
+	p := a.ping
 	a.ping = nil
 	a.box.Forget(p.callID)
-	d := RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: p.uri}
-	summary := "our ping"
-	switch {
-	case r.err != nil:
-		summary += " failed: " + explain(r.err)
-	case p.back > 0:
-		d.Status = r.response.Status
-		summary += fmt.Sprintf(" came back to this device in %s, answered %d", shortly(p.back), d.Status)
-	default:
-		d.Status = r.response.Status
-		summary += fmt.Sprintf(" did not come back to this device: answered %d %s", d.Status, r.response.Reason)
-	}
-	a.tell(now, summary+": "+p.uri, d)
+	a.tell(now, "our ping"+how+": "+p.uri, RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: p.uri, Status: status})
 }

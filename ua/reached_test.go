@@ -73,6 +73,44 @@ func TestReached(t *testing.T) {
 	}
 }
 
+// RFC 3261 22.3: a proxy may want credentials for our ping too. They are given
+// once.
+func TestPingThroughAProxyThatAsks(t *testing.T) {
+	for _, right := range []bool{true, false} {
+		inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+			register := s.next("REGISTER")
+			s.answer(register, "200 OK", "Contact: "+header(register, "Contact")+`;temp-gruu="sip:t1@example.com;gr";expires=3600`)
+			contact, _, _ := strings.Cut(strings.TrimPrefix(header(register, "Contact"), "<"), ">")
+			r.awaitRegistration(ua.Registered)
+			r.Do("alice", ua.Command{Verb: ua.DoPing})
+			first := s.next("OPTIONS")
+			s.answer(first, proxyAsks, proxyChallenge)
+			second := s.next("OPTIONS")
+			if header(second, "CSeq") != "2 OPTIONS" || header(second, "Call-ID") != header(first, "Call-ID") || !strings.Contains(header(second, "Proxy-Authorization"), `realm="edge"`) {
+				t.Errorf("after\n%s\ncomes\n%s", first, second)
+			}
+			want := "came back to this device in 10 ms, answered 200"
+			if right {
+				back := strings.Replace(second, "OPTIONS sip:t1@example.com;gr ", "OPTIONS "+contact+" ", 1)
+				s.send(strings.Replace(back, "Via: ", "Via: SIP/2.0/UDP "+s.addr.String()+";branch=z9hG4bKproxy\r\nVia: ", 1))
+				s.next("SIP/2.0 200")
+				s.answer(second, "200 OK")
+			} else {
+				want = "did not come back to this device: answered 407"
+				s.answer(second, proxyAsks, proxyChallenge)
+			}
+			e := r.await("the result", func(e ua.Event) bool { return e.Kind() == ua.KindRequest })
+			if !strings.Contains(e.Summary, want) {
+				t.Errorf("said %q, want %q", e.Summary, want)
+			}
+			time.Sleep(time.Minute)
+			if n := r.requests("OPTIONS"); n != 2 {
+				t.Errorf("%d pings", n)
+			}
+		})
+	}
+}
+
 // An OPTIONS to our own GRUU that the proxy brings back is recognised, and
 // timed; one that it cannot deliver is told as that.
 func TestPing(t *testing.T) {
