@@ -35,7 +35,7 @@ func subscriptionWord(s ua.SubscriptionState) (string, level) {
 		return "NOT WATCHED", levelBad
 	case ua.Unsupported:
 		return "NO REG EVENT", levelNone
-	case "polling":
+	case ua.Polling:
 		return "POLLING", levelGood
 	}
 	return "NOT WATCHED", levelNone

@@ -51,7 +51,10 @@ type Account struct {
 	NoOutbound bool   // do not offer RFC 5626
 	NoGRUU     bool   // do not offer RFC 5627
 	WatchOnly  bool   // no contact of our own: subscribe only
-	NoWatch    bool   // register only
+
+	Watch        WatchMode     // "": WatchAuto
+	PollInterval time.Duration // between queries, where polling is how we watch; 0: DefaultPollInterval
+	Settle       Settle        // "": SettleAsk
 
 	StrictVersions bool // reginfo documents: RFC 3680 5.2 to the letter, see reginfo.Strict
 	Digest         []string
@@ -239,6 +242,9 @@ func (a Account) withDefaults() Account {
 	}
 	if a.SubscribeExpires == 0 {
 		a.SubscribeExpires = DefaultSubscribeExpires
+	}
+	if a.PollInterval == 0 {
+		a.PollInterval = DefaultPollInterval
 	}
 	if a.RegID == 0 {
 		a.RegID = 1

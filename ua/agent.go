@@ -75,6 +75,12 @@ type Agent struct {
 
 	ping *ping // under way; nil: none
 
+	truths   truths
+	poller   poller
+	quiet    bool               // the query under way is not the user's
+	fullSeen bool               // a full document was applied in this dialog
+	watching SubscriptionDetail // as last told
+
 	state   *stateFile
 	notices []string
 	leaving *goodbye
@@ -140,7 +146,8 @@ func startAgent(g *Group, account Account) *Agent {
 			home: account.Registrar, follow: account.FollowRedirects,
 			expires: account.Expires, offers: account.offers(),
 		},
-		sub:      subscription{expires: account.SubscribeExpires},
+		sub:      subscription{expires: account.SubscribeExpires, mayPoll: account.Watch == "" || account.Watch == WatchAuto},
+		poller:   poller{every: account.PollInterval},
 		matches:  make(matches),
 		origins:  make(map[rowKey]Origin),
 		reported: make(map[string]bool),
@@ -218,7 +225,16 @@ func (a *Agent) begin(now time.Time) {
 		a.apply(a.reg.want(regBind, now), now)
 		return
 	}
-	if !a.account.NoWatch {
+	a.watch(now)
+}
+
+// watch begins to watch as the account has it.
+func (a *Agent) watch(now time.Time) {
+	switch {
+	case a.account.Watch == WatchOff:
+	case a.account.Watch == WatchPoll:
+		a.apply(a.sub.poll("by setting", now), now)
+	default:
 		a.apply(a.sub.want(now), now)
 	}
 }
@@ -272,13 +288,14 @@ func (a *Agent) command(c Command, now time.Time) {
 		a.reaction.clear() // also what was to happen by itself
 		a.apply(a.reg.want(regUnbind, now), now)
 	case DoQuery:
-		a.apply(a.reg.want(regQuery, now), now)
+		a.query(false, now)
 	case DoRemoveAll:
 		a.reaction.clear()
 		a.apply(a.reg.want(regWipe, now), now)
 	case DoSubscribe:
 		a.apply(a.sub.want(now), now)
 	case DoUnsubscribe:
+		a.poller.stop()
 		a.apply(a.sub.unsubscribe(now), now)
 	case DoPing:
 		a.pingGRUU(now)
@@ -297,6 +314,7 @@ func (a *Agent) goodbye(g goodbye, now time.Time) {
 	g.leave = g.leave || a.account.Leave
 	a.leaving = &g
 	a.reaction.clear()
+	a.poller.stop()
 	a.reg.retryAt, a.reg.refreshAt, a.sub.retryAt = time.Time{}, time.Time{}, time.Time{}
 	a.reg.wanted = nil
 	// A REGISTER under way may still bind us: its answer is waited for.
@@ -336,7 +354,13 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 			a.boundNow(now)
 		case lostEffect:
 			a.lostNow(e, now)
+		case startPolling:
+			a.poll(now)
 		case tellQueryFailed:
+			if a.quiet && a.poller.fault == e.reason {
+				break
+			}
+			a.poller.fault = e.reason
 			a.tell(now, e.reason, RegistrationDetail{
 				State: a.reg.state, AOR: a.account.AOR, Status: a.reg.status, Reason: e.reason, CallID: a.id.callID, CSeq: a.regCSeq,
 			})
@@ -368,6 +392,19 @@ func (a *Agent) tick(now time.Time) {
 	if due(a.askAll, now) {
 		a.askFull(now)
 	}
+	if due(a.poller.at, now) {
+		a.polled(now)
+	}
+	if due(a.truths.again, now) {
+		a.truths.again = time.Time{}
+		a.compareTruths(now)
+	}
+	if due(a.truths.verifyAt, now) {
+		a.truths.verifyAt = time.Time{}
+		if a.account.Settle == SettleAuto && a.reg.registered() && a.leaving == nil {
+			a.query(true, now)
+		}
+	}
 	if due(a.tellBy, now) {
 		// It told before and does not now: does it still have our subscription?
 		a.tellBy = time.Time{}
@@ -382,6 +419,7 @@ func (a *Agent) tick(now time.Time) {
 
 func (a *Agent) next() time.Time {
 	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(earliest(a.reaction.next(), a.askAll), a.tellBy))
+	at = earliest(at, earliest(a.poller.at, earliest(a.truths.again, a.truths.verifyAt)))
 	if len(a.goneAt) > 0 {
 		at = earliest(at, a.goneAt[0])
 	}

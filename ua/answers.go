@@ -48,6 +48,9 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 		}
 		a.apply(a.reg.answered(answer, now), now)
 		a.settleDeferred(now)
+		if answer.status < 300 {
+			a.responded(r.response, now)
+		}
 	}
 	if answer.status == 401 || answer.status == 407 {
 		a.challenged(r.response, &a.reg.answeredTo, a.reg.tries, &a.reg.asking, func(ok bool, fault string) {
@@ -140,15 +143,22 @@ func (a *Agent) ourContact(r *wire.Response) (ours wire.NameAddr, ok bool) {
 	contacts, _ := r.Headers.ParseNameAddrs("Contact")
 	i := slices.IndexFunc(contacts, func(c wire.NameAddr) bool { return reginfo.SameURI(c.URI, a.id.contact) })
 	if i < 0 {
-		i = slices.IndexFunc(contacts, func(c wire.NameAddr) bool {
-			regID, shown := wire.LeadingNumber(c.Params.Get("reg-id"))
-			return strings.EqualFold(c.Params.Get("+sip.instance"), "<"+a.id.instance+">") && (!shown || regID == a.id.regID)
-		})
+		i = slices.IndexFunc(contacts, a.isOurs)
 	}
 	if i < 0 {
 		return wire.NameAddr{}, false
 	}
 	return contacts[i], true
+}
+
+// isOurs reports whether a contact of an answer is this device, under whatever
+// URI.
+func (a *Agent) isOurs(c wire.NameAddr) bool {
+	if reginfo.SameURI(c.URI, a.id.contact) {
+		return true
+	}
+	regID, shown := wire.LeadingNumber(c.Params.Get("reg-id"))
+	return strings.EqualFold(c.Params.Get("+sip.instance"), "<"+a.id.instance+">") && (!shown || regID == a.id.regID)
 }
 
 // registerAccepted takes from a 2xx what is not the state machine's.
@@ -193,6 +203,9 @@ func (a *Agent) tellQuery(r registerResult, ours bool, now time.Time) {
 		reason += ", ours is not among them"
 		defer a.absentByQuery(now)
 	}
+	if a.quiet {
+		return
+	}
 	a.tell(now, reason, RegistrationDetail{
 		State: a.reg.state, AOR: a.account.AOR, Status: r.response.Status, Reason: reason, CallID: a.id.callID, CSeq: r.cseq,
 	})
@@ -210,7 +223,11 @@ func (a *Agent) absentByQuery(now time.Time) {
 	m, j := match{own: true, by: ByURI}, judgement{event: reginfo.Absent}
 	left := a.reg.expiresAt.Sub(now).Round(time.Second)
 	j.say(OriginNetwork, "a query does not list it", fmt.Sprintf("our registration still had %s to run", left))
-	a.tellContact(change, m, j, FromRegister, now)
+	source := FromRegister
+	if a.poller.on {
+		source = FromPoll
+	}
+	a.tellContact(change, m, j, source, now)
 	a.showGone(change, m, j, now)
 	if a.leaving == nil {
 		a.kicked(KickAbsent, change, m, j, now)
@@ -235,8 +252,8 @@ func (a *Agent) boundNow(now time.Time) {
 	// A registration that succeeds is a reason to ask again where the notifier
 	// said no before (RFC 6665 4.1.3, rejected).
 	idle := !a.sub.live() && a.sub.inFlight == "" && a.sub.retryAt.IsZero()
-	if !a.account.NoWatch && a.leaving == nil && idle && (a.sub.wanted || a.sub.state == "") {
-		a.apply(a.sub.want(now), now)
+	if a.leaving == nil && idle && (a.sub.wanted || a.sub.state == "") {
+		a.watch(now)
 	}
 	if a.flow == nil && a.leaving == nil {
 		// It went behind the 2xx, and was noticed before that.

@@ -137,6 +137,7 @@ const (
 	Active      SubscriptionState = "active"      // we are told of every change
 	Terminated  SubscriptionState = "terminated"  // over; RetryIn says whether we try again
 	Unsupported SubscriptionState = "unsupported" // the registrar has no reg event for us
+	Polling     SubscriptionState = "polling"     // and so we ask for the bindings now and then
 )
 
 // SubscriptionDetail tells a change of the subscription, and each refresh.

@@ -31,7 +31,7 @@ func (r *run) sent(method string) (n int) {
 func TestRefreshCostsOneRoundTrip(t *testing.T) {
 	inLab(t, registrar.Options{Users: users, NonceLifetime: 24 * time.Hour}, func(l *lab) {
 		a := account()
-		a.NoWatch = true
+		a.Watch = ua.WatchOff
 		r := l.watch(phoneHost, "", a)
 		r.awaitRegistration(ua.Registered)
 		if n := r.sent("REGISTER"); n != 2 {
@@ -47,7 +47,7 @@ func TestRefreshCostsOneRoundTrip(t *testing.T) {
 	})
 	inLab(t, registrar.Options{Users: users, NonceLifetime: time.Minute}, func(l *lab) {
 		a := account()
-		a.NoWatch = true
+		a.Watch = ua.WatchOff
 		r := l.watch(phoneHost, "", a)
 		for range 6 {
 			r.awaitRegistration(ua.Registered)

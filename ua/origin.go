@@ -30,6 +30,7 @@ type sentRegister struct {
 // evidence is what the agent knows about itself when a change of a contact is
 // to be judged.
 type evidence struct {
+	source    Source
 	now       time.Time
 	callID    string         // of our REGISTERs
 	contact   string         // the URI that we register now
@@ -105,7 +106,11 @@ func (e evidence) judgeOther(j *judgement, c reginfo.Contact, removal bool) {
 	case reginfo.Deactivated, reginfo.Probation, reginfo.Rejected, reginfo.Shortened:
 		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
 	case reginfo.Absent:
-		j.say(OriginUnknown, "it is missing from a full document")
+		what := "it is missing from a full document"
+		if e.source == FromPoll {
+			what = "the answer to a query does not list it"
+		}
+		j.say(OriginUnknown, what)
 	default:
 		j.say(OriginOtherDevice, "not a contact of ours")
 	}

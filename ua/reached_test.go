@@ -14,7 +14,7 @@ import (
 // person should know of it is told.
 func TestReached(t *testing.T) {
 	for _, transport := range []string{wire.UDP, wire.TCP} {
-		inScript(t, transport, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+		inScript(t, transport, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 			register := s.acceptRegister()
 			contact, _, _ := strings.Cut(strings.TrimPrefix(header(register, "Contact"), "<"), ">")
 			n := 0
@@ -77,7 +77,7 @@ func TestReached(t *testing.T) {
 // once.
 func TestPingThroughAProxyThatAsks(t *testing.T) {
 	for _, right := range []bool{true, false} {
-		inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+		inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 			register := s.next("REGISTER")
 			s.answer(register, "200 OK", "Contact: "+header(register, "Contact")+`;temp-gruu="sip:t1@example.com;gr";expires=3600`)
 			contact, _, _ := strings.Cut(strings.TrimPrefix(header(register, "Contact"), "<"), ">")
@@ -114,7 +114,7 @@ func TestPingThroughAProxyThatAsks(t *testing.T) {
 // An OPTIONS to our own GRUU that the proxy brings back is recognised, and
 // timed; one that it cannot deliver is told as that.
 func TestPing(t *testing.T) {
-	inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+	inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 		register := s.next("REGISTER")
 		s.answer(register, "200 OK", "Contact: "+header(register, "Contact")+`;temp-gruu="sip:t1@example.com;gr";expires=3600`)
 		contact, _, _ := strings.Cut(strings.TrimPrefix(header(register, "Contact"), "<"), ">")

@@ -105,7 +105,7 @@ func TestOneREGISTERAtATime(t *testing.T) {
 func TestRefreshIsEarlyEnough(t *testing.T) {
 	for _, granted := range []int{10, 60, 64, 65, 120, 600, 3600, 86400} {
 		t.Run(fmt.Sprint(granted), func(t *testing.T) {
-			inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+			inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 				register := s.next("REGISTER")
 				s.answer(register, "200 OK", fmt.Sprintf("Contact: %s;expires=%d", header(register, "Contact"), granted))
 				r.awaitRegistration(ua.Registered)

@@ -365,7 +365,7 @@ func TestGRUUsOfTheStandardsAnswer(t *testing.T) {
 	s := newScripted(t, n.Host(registrarHost), wire.UDP, netip.MustParseAddrPort(registrarHost+":5060"))
 	g := ua.NewGroup(ua.Options{Network: n.Host(phoneHost)})
 	err := g.Start(ua.Account{
-		AOR: "sip:callee@example.com", Registrar: "sip:" + registrarHost, NoWatch: true,
+		AOR: "sip:callee@example.com", Registrar: "sip:" + registrarHost, Watch: ua.WatchOff,
 		InstanceID: "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
 	})
 	if err != nil {

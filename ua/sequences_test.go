@@ -120,7 +120,7 @@ func TestBackoffOverConnections(t *testing.T) {
 					}
 				}()
 				a := account()
-				a.Registrar, a.Transport, a.NoWatch = "sip:"+registrarHost, "tcp", true
+				a.Registrar, a.Transport, a.Watch = "sip:"+registrarHost, "tcp", ua.WatchOff
 				r := (&lab{t: t, net: n}).watch(phoneHost, "", a)
 				time.Sleep(10 * time.Minute)
 				sent := r.requests("REGISTER")
@@ -340,7 +340,7 @@ func TestLastWishCounts(t *testing.T) {
 // RFC 3261 10.3: a 2xx lists what is bound. A refresh whose 2xx does not list us
 // says that we are not registered.
 func TestRefreshThatDoesNotListUs(t *testing.T) {
-	inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+	inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 		register := s.next("REGISTER")
 		s.answer(register, "200 OK", "Contact: "+header(register, "Contact")+`;temp-gruu="sip:t1@example.com;gr";expires=3600`)
 		r.awaitRegistration(ua.Registered)
@@ -357,7 +357,7 @@ func TestRefreshThatDoesNotListUs(t *testing.T) {
 // RFC 3261 10.2.4: the expiry is that of our own binding, not of one that our
 // device left under another address.
 func TestExpiresOfOurOwnContact(t *testing.T) {
-	inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch, a.NoOutbound = true, true }, func(s *scripted, r *run) {
+	inScript(t, wire.UDP, func(a *ua.Account) { a.Watch, a.NoOutbound = ua.WatchOff, true }, func(s *scripted, r *run) {
 		register := s.next("REGISTER")
 		contact := header(register, "Contact")
 		_, rest, _ := strings.Cut(contact, ">")
@@ -574,7 +574,7 @@ func TestSlowPasswordIsNoSilence(t *testing.T) {
 }
 
 func slowPassword(a *ua.Account) {
-	a.NoWatch = true
+	a.Watch = ua.WatchOff
 	a.Password = func() (string, error) { time.Sleep(15 * time.Second); return "secret", nil }
 }
 
@@ -763,7 +763,7 @@ func TestEndOfAnEarlierBindingIsNoKick(t *testing.T) {
 // A refresh whose answer is late is told as such; that is no word of a refresh
 // that succeeded.
 func TestSlowRefreshIsNotToldAsDone(t *testing.T) {
-	inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+	inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 		s.acceptRegister()
 		time.Sleep(time.Minute)
 		r.Do("alice", ua.Command{Verb: ua.DoRegister})
@@ -778,7 +778,7 @@ func TestSlowRefreshIsNotToldAsDone(t *testing.T) {
 
 // A query that fails is told, though the registration goes on.
 func TestFailedQueryIsTold(t *testing.T) {
-	inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+	inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 		s.acceptRegister()
 		time.Sleep(time.Minute)
 		r.Do("alice", ua.Command{Verb: ua.DoQuery})
@@ -793,7 +793,7 @@ func TestFailedQueryIsTold(t *testing.T) {
 // RFC 3261 10.2.8: a registrar that asks for more each time is not followed
 // without end.
 func TestMinExpiresWithoutEnd(t *testing.T) {
-	inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch = true }, func(s *scripted, r *run) {
+	inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = ua.WatchOff }, func(s *scripted, r *run) {
 		for n := 4000; n < 4020; n++ {
 			time.Sleep(100 * time.Millisecond)
 			select {

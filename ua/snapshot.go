@@ -22,6 +22,8 @@ type Snapshot struct {
 	Prompts  []Prompt // kicks that are open, oldest first
 	Document Document // the last one applied
 	Notices  []string // lasting warnings in words, such as a state file that another process holds
+
+	Disagreements []DisagreementDetail // of the three truths, those that last
 }
 
 // Registration is our own registration as we know it: granted to us, by our

@@ -29,9 +29,17 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		Prompts:  a.reaction.prompts,
 		Document: a.document,
 		Notices:  slices.Clone(a.notices),
+
+		Disagreements: a.truths.open(),
+	}
+	for _, d := range s.Disagreements {
+		s.Notices = append(s.Notices, d.Detail+": a query (Q) settles it")
 	}
 	if a.seenAs.IsValid() {
 		s.Registration.SeenAs = a.seenAs.String()
+	}
+	if a.poller.on {
+		s.Subscription.RetryAt = a.poller.at
 	}
 	if a.flow != nil {
 		s.Registration.NAT = a.seenAs.IsValid() && a.seenAs != a.flow.Local()
@@ -112,6 +120,19 @@ func (a *Agent) tellSubscription(now time.Time) {
 	if d.Reason != "" {
 		summary += ": " + d.Reason
 	}
+	if d.State == Polling {
+		if a.watching == d {
+			return // tried again, to no avail
+		}
+		a.watching = d
+		summary = fmt.Sprintf("no reg event: asking for the bindings every %s", a.poller.every)
+		if d.Reason != "" {
+			summary += ": " + d.Reason
+		}
+		a.tell(now, summary, d)
+		return
+	}
+	a.watching = d
 	if !a.sub.retryAt.IsZero() && a.sub.wanted {
 		d.RetryIn = Seconds(a.sub.retryAt.Sub(now))
 		summary += fmt.Sprintf(", next try in %s", a.sub.retryAt.Sub(now).Round(time.Second))

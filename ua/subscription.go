@@ -29,6 +29,8 @@ type subscription struct {
 
 	expires uint32 // asked for; raised by 423
 	wanted  bool   // the user, or the account, wants to be subscribed
+	mayPoll bool   // where there is no reg event, polling takes its place
+	polling bool   // it does; trying again to subscribe changes nothing until it succeeds
 
 	// The dialog (RFC 3261 12). Its remote half is set by the first NOTIFY, not
 	// by the 2xx: a forked SUBSCRIBE has only one 2xx (RFC 6665 4.4.1).
@@ -64,6 +66,8 @@ type (
 	newDialog struct{ before string }
 	// noNotify: a 2xx came and no NOTIFY after it.
 	noNotify struct{}
+	// startPolling: nobody will tell us.
+	startPolling struct{}
 )
 
 // subscribeAnswer is what a final answer to a SUBSCRIBE says to the machine.
@@ -80,10 +84,23 @@ type subscribeAnswer struct {
 }
 
 func (s *subscription) enter(state SubscriptionState, reason string, now time.Time) {
+	if s.polling && state != Active && state != Pending {
+		state = Polling
+		if reason == "" {
+			reason = s.reason
+		}
+	}
 	if s.state != state {
 		s.since = now
 	}
 	s.state, s.reason = state, reason
+}
+
+// poll takes polling in the place of a subscription.
+func (s *subscription) poll(reason string, now time.Time) []effect {
+	s.polling = true
+	s.enter(Polling, reason, now)
+	return []effect{startPolling{}, tellSubscription{}}
 }
 
 // live reports whether there is a dialog that a NOTIFY may belong to.
@@ -147,7 +164,7 @@ func (s *subscription) begin(kind subKind, now time.Time) []effect {
 
 // unsubscribe ends the subscription, and stays without.
 func (s *subscription) unsubscribe(now time.Time) []effect {
-	s.wanted, s.retryAt = false, time.Time{}
+	s.wanted, s.retryAt, s.polling = false, time.Time{}, false
 	switch {
 	case s.inFlight == subClose:
 		s.again = ""
@@ -234,6 +251,9 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 		// This registrar does not do that for us. It is asked again at the next
 		// registration, or when the user says so.
 		if kind == subOpen {
+			if s.polling = s.mayPoll; s.polling {
+				effects = append(effects, startPolling{})
+			}
 			s.enter(Unsupported, reason, now)
 			break
 		}
@@ -366,6 +386,7 @@ func (s *subscription) notified(n wire.Notify, now time.Time) []effect {
 		return s.terminated(n.State, now)
 	}
 	before := s.state
+	s.polling = false
 	state := Active
 	if n.State.State == "pending" {
 		state = Pending
@@ -418,6 +439,9 @@ func (s *subscription) tick(now time.Time) []effect {
 		s.notifyBy = time.Time{}
 		if answered {
 			effects = append(effects, noNotify{})
+			if s.polling = s.mayPoll; s.polling {
+				effects = append(effects, startPolling{})
+			}
 			effects = append(effects, s.over("no NOTIFY within 32 s", now)...)
 			s.retry(0, false, now)
 			effects = append(effects, tellSubscription{})

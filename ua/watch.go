@@ -29,7 +29,7 @@ const notifyGrace = 5 * time.Second
 const fullPause = 10 * time.Second
 
 func (a *Agent) newDialog(d newDialog) {
-	a.subCSeq, a.documents, a.askAll = 0, 0, time.Time{}
+	a.subCSeq, a.documents, a.askAll, a.fullSeen = 0, 0, time.Time{}, false
 	a.table.Renew()
 	if a.box == nil {
 		return
@@ -66,6 +66,9 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 	}
 	before := a.sub.state
 	effects := a.sub.notified(n, now)
+	if a.sub.confirmed() {
+		a.poller.stop() // somebody tells
+	}
 	if before != Active && a.sub.state == Active {
 		a.apply(effects, now)
 		effects = nil
@@ -108,6 +111,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	if outcome.Verdict == reginfo.Discarded {
 		return
 	}
+	a.truths.unordered = a.truths.unordered || outcome.Reason != ""
 	a.documents++
 	a.document = Document{At: n.At, Version: document.Version, State: document.State, Raw: body}
 	for _, r := range outcome.Registrations {
@@ -121,7 +125,10 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	for _, change := range outcome.Changes {
 		a.changed(change, known)
 	}
-	a.countOwn(document.State == reginfo.Full && !document.Incomplete, n.At)
+	full := document.State == reginfo.Full && !document.Incomplete
+	a.fullSeen = a.fullSeen || full
+	a.countOwn(full, n.At)
+	a.compareTruths(n.At)
 }
 
 // askFull refreshes the subscription for a full document.
@@ -174,6 +181,12 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 	row, at := change.Row(), known.now
 	m := a.matches.of(row, a.id, a.ledger.has)
 	removal := change.Kind == reginfo.Removed || change.Kind == reginfo.Vanished
+	if removal {
+		a.truths.removed(row.Contact.URI, at)
+	}
+	if m.own && removal && known.source == FromPoll && !a.reg.registered() {
+		return // the answer has told it, or our own timer
+	}
 	if m.own && removal {
 		if a.reg.inFlight == regBind {
 			// Did it overtake the answer to our REGISTER, or was it overtaken? The
@@ -192,7 +205,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 	if j.stale {
 		return
 	}
-	a.tellContact(change, m, j, FromNotify, at)
+	a.tellContact(change, m, j, known.source, at)
 	a.showGone(change, m, j, at)
 	kick := kickOf(j.event)
 	if m.own && j.origin != OriginSelf && kick != "" && a.reg.registered() && a.leaving == nil {
@@ -202,7 +215,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 
 func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
-		now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.reg.inFlight, removed: a.removed,
+		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.reg.inFlight, removed: a.removed,
 		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
 		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, delay: a.roundTrip,
 	}
@@ -341,31 +354,11 @@ func (a *Agent) countOwn(full bool, at time.Time) {
 		// The first document of a dialog comes because we subscribed.
 		a.tells, a.tellBy = a.tells || a.documents > 1, time.Time{}
 	}
-	a.tellMissing(full && len(own) == 0, at)
 	// While a REGISTER is under way the document may be from before it; and a
 	// partial one that tells of others says nothing of us.
 	if a.ownSeen && a.reg.inFlight != regBind && (full && a.listed || len(own) > 0) {
 		a.tellGRUUs(at, a.ledger.notified(own))
 	}
-}
-
-// tellMissing says that a full document does not list us though we count
-// ourselves registered, and that it does again. Only a query can settle that: the
-// registrar may have sent an old document.
-func (a *Agent) tellMissing(missing bool, at time.Time) {
-	const notice = "the registrar's list does not have us: a query (Q) settles it"
-	missing = missing && a.reg.registered() && a.reg.inFlight == "" && at.Sub(a.justBound) > notifyGrace
-	if missing == slices.Contains(a.notices, notice) {
-		return
-	}
-	d := DisagreementDetail{Between: []string{"local", "watched"}, About: a.id.contact, Detail: notice, Cleared: !missing}
-	if missing {
-		a.notices = append(a.notices, notice)
-		a.tell(at, "registered by our count, but "+notice, d)
-		return
-	}
-	a.notices = slices.DeleteFunc(a.notices, func(n string) bool { return n == notice })
-	a.tell(at, "the registrar's list and our count agree again", d)
 }
 
 // listedWith reports whether the table has our contact as the REGISTER of that

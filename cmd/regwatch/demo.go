@@ -77,8 +77,12 @@ func demo(e *env, files *agentFlags) error {
 
 // demoDevice is a device of alice's.
 func demoDevice(r *registrar.Registrar, name string) ua.Account {
+	watch := ua.WatchReg
+	if name != "" {
+		watch = ua.WatchOff // the second is there to be watched
+	}
 	return ua.Account{
-		Name: name, AOR: demoAOR, InstanceID: ua.NewInstance(), NoWatch: name != "",
+		Name: name, AOR: demoAOR, InstanceID: ua.NewInstance(), Watch: watch,
 		OutboundProxy: []string{fmt.Sprintf("sip:%s;lr", r.Addr("udp"))}, Transport: "udp",
 		Password: func() (string, error) { return demoPassword, nil },
 	}

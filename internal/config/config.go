@@ -232,9 +232,6 @@ func (r *reader) finish(d *draft) {
 	case d.passwordCommand != "":
 		d.Password = fromCommand(d.passwordCommand)
 	}
-	if d.poll {
-		r.warn(d.lines["watch"], "watch", `"poll" has no effect yet in this version; the reg event is used`)
-	}
 	if d.moreThanOneFlow {
 		r.warn(d.lines["outbound_proxy"], "outbound_proxy", "only the first has an effect yet in this version")
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"regwatch/ua"
 )
@@ -157,7 +158,7 @@ max_size = "2 MB"
 	if a.Name != "alice" || b.Name != "sip:alice@example.net" {
 		t.Errorf("names are %q and %q", a.Name, b.Name)
 	}
-	if !a.NoOutbound || !a.NoGRUU || !a.NoWatch || !a.Leave || !a.FollowRedirects || !a.StrictVersions || a.Q != "0.5" || a.ContactExtra != "audio" {
+	if !a.NoOutbound || !a.NoGRUU || a.Watch != ua.WatchOff || !a.Leave || !a.FollowRedirects || !a.StrictVersions || a.Q != "0.5" || a.ContactExtra != "audio" {
 		t.Errorf("account is %+v", a)
 	}
 	if !slices.Equal(a.Digest, []string{"SHA-256"}) || !slices.Equal(a.OutboundProxy, []string{"sip:p1;lr"}) || a.On[ua.KickDeactivated] != ua.Never {
@@ -187,20 +188,22 @@ func TestInlineTable(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.toml")
-	text := "[[account]]\naor = \"sip:a@b\"\npassword = \"x\"\nkeepalive = 30\nwatch = \"poll\"\noutbound_proxy = [\"sip:1\", \"sip:2\"]\ndigest = [\"MD5\", \"akav1-md5\"]\n"
+	text := "[[account]]\naor = \"sip:a@b\"\npassword = \"x\"\nkeepalive = 30\nwatch = \"poll\"\npoll_interval = 5\nsettle = \"auto\"\noutbound_proxy = [\"sip:1\", \"sip:2\"]\ndigest = [\"MD5\", \"akav1-md5\"]\n"
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		file + ":4: keepalive: has no effect yet in this version",
-		file + `:5: watch: "poll" has no effect yet in this version; the reg event is used`,
-		file + ":6: outbound_proxy: only the first has an effect yet in this version",
-		file + `:7: digest: "AKAv1-MD5" has no effect yet in this version`,
+		file + ":8: outbound_proxy: only the first has an effect yet in this version",
+		file + `:9: digest: "AKAv1-MD5" has no effect yet in this version`,
 		file + ": holds a password, and others may read it: chmod 600 " + file,
 	}
 	c, err := Load(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if a := c.Accounts[0]; a.Watch != ua.WatchPoll || a.PollInterval != 5*time.Second || a.Settle != ua.SettleAuto {
+		t.Errorf("account is %+v", a)
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
@@ -208,7 +211,7 @@ func TestWarnings(t *testing.T) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err = Load(file); err != nil || len(c.Warnings) != 4 {
+	if c, err = Load(file); err != nil || len(c.Warnings) != 3 {
 		t.Errorf("0600: %v, %q", err, c.Warnings)
 	}
 }

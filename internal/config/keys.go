@@ -26,12 +26,12 @@ type place struct {
 // draft is an account while its keys are read.
 type draft struct {
 	ua.Account
-	line                  int            // of [[account]]
-	lines                 map[string]int // of each key, as named below the account
-	password              *string        // nil: not set
-	passwordEnv           string
-	passwordCommand       string
-	poll, moreThanOneFlow bool // asked for, and not there yet
+	line            int            // of [[account]]
+	lines           map[string]int // of each key, as named below the account
+	password        *string        // nil: not set
+	passwordEnv     string
+	passwordCommand string
+	moreThanOneFlow bool // asked for, and not there yet
 }
 
 // keys is every setting of the config file, in the order of the
@@ -59,8 +59,8 @@ var keys = slices.Concat([]key{
 	{name: "account.register", set: not(func(p place) *bool { return &p.account.WatchOnly })},
 	{name: "account.watch", set: watch},
 	{name: "account.watch_uri", set: sipURI, idle: true},
-	{name: "account.poll_interval", set: number(nowhere[uint32], 1, maxUint32), idle: true},
-	{name: "account.settle", set: word(nowhere[string], "ask", "auto", "off"), idle: true},
+	{name: "account.poll_interval", set: pollInterval},
+	{name: "account.settle", set: settle},
 	{name: "account.subscribe_contact", set: word(nowhere[string], "address", "gruu"), idle: true},
 	{name: "account.versions", set: versions},
 	{name: "account.manners", set: word(nowhere[string], "rfc", "ims"), idle: true},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"regwatch/ua"
 )
@@ -192,9 +193,22 @@ func watch(p place, value any) error {
 	default:
 		return mustBe(`"auto", "reg", "poll" or "off"`)
 	}
-	p.account.NoWatch = s == "off"
-	p.account.poll = s == "poll"
+	p.account.Watch = ua.WatchMode(s)
 	return nil
+}
+
+func pollInterval(p place, value any) error {
+	var n uint32
+	err := number(func(place) *uint32 { return &n }, 1, 86400)(p, value)
+	p.account.PollInterval = time.Duration(n) * time.Second
+	return err
+}
+
+func settle(p place, value any) error {
+	var s string
+	err := word(func(place) *string { return &s }, "ask", "auto", "off")(p, value)
+	p.account.Settle = ua.Settle(s)
+	return err
 }
 
 func versions(p place, value any) error {
