@@ -75,6 +75,7 @@ type Agent struct {
 
 	ping *ping // under way; nil: none
 
+	scrutiny scrutiny
 	truths   truths
 	poller   poller
 	quiet    bool               // the query under way is not the user's
@@ -395,6 +396,9 @@ func (a *Agent) tick(now time.Time) {
 	if due(a.poller.at, now) {
 		a.polled(now)
 	}
+	if due(a.scrutiny.lapseToldBy, now) {
+		a.lapseDue(now)
+	}
 	if due(a.truths.again, now) {
 		a.truths.again = time.Time{}
 		a.compareTruths(now)
@@ -419,7 +423,7 @@ func (a *Agent) tick(now time.Time) {
 
 func (a *Agent) next() time.Time {
 	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(earliest(a.reaction.next(), a.askAll), a.tellBy))
-	at = earliest(at, earliest(a.poller.at, earliest(a.truths.again, a.truths.verifyAt)))
+	at = earliest(at, earliest(a.poller.at, earliest(a.truths.again, earliest(a.truths.verifyAt, a.scrutiny.lapseToldBy))))
 	if len(a.goneAt) > 0 {
 		at = earliest(at, a.goneAt[0])
 	}

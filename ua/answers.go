@@ -186,7 +186,9 @@ func (a *Agent) registerAccepted(r registerResult, answer registerAnswer, now ti
 	if answer.expires > a.reg.expires {
 		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", a.reg.expires, answer.expires)})
 	}
+	before, from := a.ledger.public, a.ledger.publicFrom
 	a.tellGRUUs(now, a.ledger.learnPublic(ours.Params.Get("pub-gruu"), FromRegister))
+	a.differentGRUU(before, from, now)
 	a.tellGRUUs(now, a.ledger.learnTemporary(GRUU{
 		URI: ours.Params.Get("temp-gruu"), CallID: a.id.callID, CSeq: r.cseq, RegID: a.account.RegID,
 	}, FromRegister))
@@ -268,6 +270,7 @@ func (a *Agent) boundNow(now time.Time) {
 func (a *Agent) lostNow(lost lostEffect, now time.Time) {
 	if lost.lapse {
 		a.lapsedAt = now
+		a.scrutiny.lapseToldBy = now.Add(lapseToldWithin)
 	}
 	a.outbound = false
 	a.tellGRUUs(now, a.ledger.voidAll(lost.cause))

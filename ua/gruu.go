@@ -12,6 +12,7 @@ import (
 type ledger struct {
 	aor, instance string
 	public        string
+	publicFrom    Source // that it was learned from
 	temporary     []GRUU // in the order in which we learned them
 }
 
@@ -33,7 +34,7 @@ func (l *ledger) learnPublic(uri string, source Source) []GRUUDetail {
 	if l.public != "" {
 		change = Replaced
 	}
-	l.public = uri
+	l.public, l.publicFrom = uri, source
 	return []GRUUDetail{l.detail(change, PublicGRUU, GRUU{URI: uri}, source, "")}
 }
 

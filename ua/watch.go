@@ -128,6 +128,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	full := document.State == reginfo.Full && !document.Incomplete
 	a.fullSeen = a.fullSeen || full
 	a.countOwn(full, n.At)
+	a.scrutinise(n, document, n.At)
 	a.compareTruths(n.At)
 }
 
@@ -207,6 +208,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 	}
 	a.tellContact(change, m, j, known.source, at)
 	a.showGone(change, m, j, at)
+	a.sharedInstance(change, m, j, at)
 	kick := kickOf(j.event)
 	if m.own && j.origin != OriginSelf && kick != "" && a.reg.registered() && a.leaving == nil {
 		a.kicked(kick, change, m, j, at)
@@ -357,7 +359,9 @@ func (a *Agent) countOwn(full bool, at time.Time) {
 	// While a REGISTER is under way the document may be from before it; and a
 	// partial one that tells of others says nothing of us.
 	if a.ownSeen && a.reg.inFlight != regBind && (full && a.listed || len(own) > 0) {
+		before, from := a.ledger.public, a.ledger.publicFrom
 		a.tellGRUUs(at, a.ledger.notified(own))
+		a.differentGRUU(before, from, at)
 	}
 }
 
