@@ -53,9 +53,12 @@ type Account struct {
 	WatchOnly  bool   // no contact of our own: subscribe only
 
 	Watch        WatchMode     // "": WatchAuto
+	WatchURI     string        // whose registration; "": the AOR, with IMS the default public identity
 	PollInterval time.Duration // between queries, where polling is how we watch; 0: DefaultPollInterval
 	Settle       Settle        // "": SettleAsk
 
+	IMS            bool // the manners of TS 24.229 where they differ from the RFCs
+	SubscribeGRUU  bool // our GRUU as the Contact of SUBSCRIBE (RFC 5627 4.4): see it fail when the binding goes
 	StrictVersions bool // reginfo documents: RFC 3680 5.2 to the letter, see reginfo.Strict
 	Digest         []string
 
@@ -138,6 +141,9 @@ func (a *Account) policy(k Kick) Policy {
 	if p, ok := a.On[k]; ok {
 		return p
 	}
+	if a.IMS && k == KickDeactivated {
+		return Auto // TS 24.229 5.1.1.3A
+	}
 	return DefaultPolicies[k]
 }
 
@@ -149,7 +155,7 @@ func (a *Account) Check() error {
 	}
 	for _, f := range []struct{ key, value string }{
 		{"name", a.Name}, {"aor", a.AOR}, {"display_name", a.DisplayName}, {"username", a.Username}, {"ha1", a.HA1},
-		{"registrar", a.Registrar}, {"outbound_proxy", strings.Join(a.OutboundProxy, " ")}, {"local_address", a.LocalAddress},
+		{"registrar", a.Registrar}, {"watch_uri", a.WatchURI}, {"outbound_proxy", strings.Join(a.OutboundProxy, " ")}, {"local_address", a.LocalAddress},
 		{"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra}, {"tls.ca_file", a.TLS.CAFile},
 		{"tls.cert_file", a.TLS.CertFile}, {"tls.key_file", a.TLS.KeyFile}, {"tls.server_name", a.TLS.ServerName}, {"headers", strings.Join(a.Headers, " ")},
 	} {
@@ -242,6 +248,9 @@ func (a Account) withDefaults() Account {
 	}
 	if a.SubscribeExpires == 0 {
 		a.SubscribeExpires = DefaultSubscribeExpires
+		if a.IMS {
+			a.SubscribeExpires = imsSubscribeExpires
+		}
 	}
 	if a.PollInterval == 0 {
 		a.PollInterval = DefaultPollInterval

@@ -48,6 +48,7 @@ type Agent struct {
 	outbound    bool // the registrar uses RFC 5626 for this binding
 	seenAs      netip.AddrPort
 	roundTrip   time.Duration
+	identities  []string // P-Associated-URI of the last 2xx
 	service     []string // Service-Route of the last 2xx (RFC 3608)
 
 	sub       subscription
@@ -145,9 +146,9 @@ func startAgent(g *Group, account Account) *Agent {
 		creds: &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
 		reg: registration{
 			home: account.Registrar, follow: account.FollowRedirects,
-			expires: account.Expires, offers: account.offers(),
+			expires: account.Expires, offers: account.offers(), ims: account.IMS,
 		},
-		sub:      subscription{expires: account.SubscribeExpires, mayPoll: account.Watch == "" || account.Watch == WatchAuto},
+		sub:      subscription{expires: account.SubscribeExpires, ims: account.IMS, mayPoll: account.Watch == "" || account.Watch == WatchAuto},
 		poller:   poller{every: account.PollInterval},
 		matches:  make(matches),
 		origins:  make(map[rowKey]Origin),

@@ -168,6 +168,7 @@ func (a *Agent) registerAccepted(r registerResult, answer registerAnswer, now ti
 	for _, line := range r.response.Headers.Values("Service-Route") {
 		a.service = append(a.service, wire.SplitList(line)...)
 	}
+	a.identities = identitiesOf(r.response)
 	ours, ok := a.ourContact(r.response)
 	if a.reg.inFlight == regQuery {
 		a.tellQuery(r, ok, now)
@@ -261,7 +262,8 @@ func (a *Agent) boundNow(now time.Time) {
 		// It went behind the 2xx, and was noticed before that.
 		a.apply(a.reg.flowLost(a.lastFlow.Cause, now), now)
 	}
-	if a.sub.confirmed() && a.moved() {
+	// TS 24.229 5.1.1.3: refreshed with the registration.
+	if a.sub.confirmed() && (a.moved() || a.account.IMS && a.sub.inFlight == "") {
 		a.apply(a.sub.want(now), now)
 	}
 }

@@ -436,7 +436,7 @@ func (row answerRow) run(t *testing.T, refresh bool) {
 			servers[last] = newScripted(t, n.Host("192.0.2."+last), wire.UDP, netip.MustParseAddrPort("192.0.2."+last+":5060"))
 		}
 		a := account()
-		a.Registrar, a.Transport, a.NoWatch = "sip:"+registrarHost+":5060", wire.UDP, true
+		a.Registrar, a.Transport, a.Watch = "sip:"+registrarHost+":5060", wire.UDP, ua.WatchOff
 		if row.given != nil {
 			row.given(&a)
 		}
@@ -622,7 +622,7 @@ func TestEveryAnswerToRemovalAndQuery(t *testing.T) {
 		{query, ua.Registered, "query: no answer within 32 s", []reply{answers("200 OK").cut(without("CSeq"))}},
 	} {
 		t.Run(fmt.Sprint(c.verb, "/", c.said), func(t *testing.T) {
-			inScript(t, wire.UDP, func(a *ua.Account) { a.NoWatch, a.FollowRedirects = true, true }, func(s *scripted, r *run) {
+			inScript(t, wire.UDP, func(a *ua.Account) { a.Watch, a.FollowRedirects = ua.WatchOff, true }, func(s *scripted, r *run) {
 				register := s.next("REGISTER")
 				contact := header(register, "Contact")
 				s.answer(register, "200 OK", "Contact: "+contact+";expires=3600")

@@ -32,7 +32,7 @@ func inServers(t *testing.T, transport string, count int, f func(servers []*scri
 		}
 		n.Name("example.com", addrs...)
 		a := account()
-		a.Transport, a.NoWatch = transport, true
+		a.Transport, a.Watch = transport, ua.WatchOff
 		r := (&lab{t: t, net: n}).watch(phoneHost, "", a)
 		defer r.kill()
 		f(servers, r)
@@ -199,7 +199,7 @@ func TestOverloadedAfterLeavingUDP(t *testing.T) {
 		s := newScripted(t, n.Host(registrarHost), wire.TCP, at)
 		s.patience = time.Hour
 		a := account()
-		a.Registrar, a.Transport, a.NoWatch = "sip:"+registrarHost, wire.UDP, true
+		a.Registrar, a.Transport, a.Watch = "sip:"+registrarHost, wire.UDP, ua.WatchOff
 		large(&a)
 		r := (&lab{t: t, net: n}).watch(phoneHost, "", a)
 		defer r.kill()

@@ -46,6 +46,7 @@ type registration struct {
 	proxy   string   // of its outbound proxy; "": none
 	follow  bool     // 3xx are followed
 	expires uint32   // asked for; raised by 423
+	ims     bool     // refreshed as TS 24.229 has it
 	offers  []string // option tags in Supported; fewer after 420 and 439
 
 	redirection
@@ -269,10 +270,13 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 // little more where there is room, half-way where there is not.
 func (r *registration) grant(now time.Time, d time.Duration) {
 	r.granted, r.expiresAt, r.retryAt = d, now.Add(d), time.Time{}
-	r.refreshAt = now.Add(refreshAfter(d))
+	r.refreshAt = now.Add(refreshAfter(d, r.ims))
 }
 
-func refreshAfter(d time.Duration) time.Duration {
+func refreshAfter(d time.Duration, ims bool) time.Duration {
+	if ims {
+		return imsRefreshAfter(d)
+	}
 	if d <= 2*transactionTime {
 		return d / 2
 	}

@@ -217,7 +217,7 @@ func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 }
 
 func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, error) {
-	r := &wire.Request{Method: "SUBSCRIBE", URI: a.account.AOR}
+	r := &wire.Request{Method: "SUBSCRIBE", URI: a.watched()}
 	if a.sub.target != "" {
 		r.URI = a.sub.target
 	}
@@ -236,10 +236,19 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, erro
 	if a.outbound {
 		params = ";ob" // RFC 5626 4.3: requests in this dialog come over this flow
 	}
+	// Our address, not our GRUU: the NOTIFY that tells of our removal could not find
+	// its way by a GRUU that our binding carries.
+	contact := a.contactURI(r, params)
+	if gruus := a.ledger.list(a.reg.registered()); a.account.SubscribeGRUU && len(gruus) > 0 && gruus[0].Usable {
+		contact = gruus[0].URI
+	}
+	for i, h := range r.Headers {
+		if h.Name == "To" {
+			r.Headers[i].Value = strings.Replace(h.Value, "<"+a.account.AOR+">", "<"+a.watched()+">", 1)
+		}
+	}
 	r.Headers = append(r.Headers,
-		// Our address, not our GRUU: the NOTIFY that tells of our removal could not
-		// find its way by a GRUU that our binding carries.
-		wire.Header{Name: "Contact", Value: "<" + a.contactURI(r, params) + ">"},
+		wire.Header{Name: "Contact", Value: "<" + contact + ">"},
 		wire.Header{Name: "Event", Value: "reg"},
 		wire.Header{Name: "Accept", Value: "application/reginfo+xml"},
 		wire.Header{Name: "Allow-Events", Value: "reg"},

@@ -29,6 +29,7 @@ type subscription struct {
 
 	expires uint32 // asked for; raised by 423
 	wanted  bool   // the user, or the account, wants to be subscribed
+	ims     bool   // refreshed as TS 24.229 has it
 	mayPoll bool   // where there is no reg event, polling takes its place
 	polling bool   // it does; trying again to subscribe changes nothing until it succeeds
 
@@ -288,7 +289,7 @@ func endsDialog(status int) bool {
 }
 
 func (s *subscription) grant(d time.Duration, now time.Time) {
-	s.granted, s.expiresAt, s.refreshAt = d, now.Add(d), now.Add(refreshAfter(d))
+	s.granted, s.expiresAt, s.refreshAt = d, now.Add(d), now.Add(refreshAfter(d, s.ims))
 	if d == 0 {
 		s.refreshAt = time.Time{} // there is nothing to refresh: it has run out
 	}

@@ -321,6 +321,9 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 		a.apply(a.reg.kicked(fmt.Sprintf("%s by the network", j.event), at), at)
 		a.outbound = false
 		a.tellGRUUs(at, a.ledger.voidAll("the network removed our contact"))
+		if a.account.IMS {
+			a.imsKicked(kick, at)
+		}
 	} else if !row.ExpiresAt.IsZero() {
 		a.apply(a.reg.shortened(left, prompt.Decision != Reregistering, at), at)
 	}

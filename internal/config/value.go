@@ -61,6 +61,16 @@ func word(to func(place) *string, words ...string) setter {
 	}
 }
 
+// choice is between two words, the second of which says yes.
+func choice(to func(place) *bool, no, yes string) setter {
+	return func(p place, value any) error {
+		var s string
+		err := word(func(place) *string { return &s }, no, yes)(p, value)
+		*to(p) = s == yes
+		return err
+	}
+}
+
 func flag(to func(place) *bool) setter {
 	return func(p place, value any) error {
 		b, ok := value.(bool)
@@ -211,20 +221,6 @@ func settle(p place, value any) error {
 	return err
 }
 
-func versions(p place, value any) error {
-	var s string
-	err := word(func(place) *string { return &s }, "tolerant", "strict")(p, value)
-	p.account.StrictVersions = s == "strict"
-	return err
-}
-
-func onExit(p place, value any) error {
-	var s string
-	err := word(func(place) *string { return &s }, "unregister", "leave")(p, value)
-	p.account.Leave = s == "leave"
-	return err
-}
-
 // aka is the digest algorithm of RFC 3310.
 const aka = "AKAv1-MD5"
 
@@ -292,12 +288,13 @@ func policy(kick ua.Kick) setter {
 
 // sipURI checks the shape of a URI of an idle key; those in use are checked by
 // the agent's own parser.
-func sipURI(_ place, value any) error {
+func watchURI(p place, value any) error {
 	s, _ := value.(string)
 	scheme, rest, _ := strings.Cut(s, ":")
 	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") && !strings.EqualFold(scheme, "tel") || rest == "" || strings.ContainsAny(s, " <>\"") {
 		return mustBe("a URI such as \"sip:you@example.com\"")
 	}
+	p.account.WatchURI = s
 	return nil
 }
 
