@@ -51,6 +51,8 @@ func TestReached(t *testing.T) {
 				{"a version that is not ours (21.5.6)", "OPTIONS", contact, "SIP/7.0", whole("OPTIONS"), 505, ""},
 				{"no From (8.1.1)", "OPTIONS", contact, "SIP/2.0", "To: <sip:a@b>\nCall-ID: x\nCSeq: 1 OPTIONS\n", 400, ""},
 				{"CSeq of another method (8.1.1.5)", "OPTIONS", contact, "SIP/2.0", whole("INVITE"), 400, ""},
+				// 483 is for who would forward it.
+				{"no hop left, at its end (16.3)", "OPTIONS", contact, "SIP/2.0", whole("OPTIONS", "Max-Forwards: 0\n"), 200, "Allow: "},
 				{"a user who is not here", "OPTIONS", "sip:carol@" + phoneHost, "SIP/2.0", whole("OPTIONS"), 404, ""},
 				// The last: without an ACK its answer comes again and again.
 				{"INVITE", "INVITE", contact, "SIP/2.0", whole("INVITE", "P-Called-Party-ID: <sip:alice@example.com;gr=x>\n"), 486, ""},
