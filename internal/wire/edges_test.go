@@ -3,6 +3,7 @@ package wire_test
 import (
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -95,6 +96,34 @@ func TestConnectionBreaksAsRequestBegins(t *testing.T) {
 			}
 			go flow.Close()
 			synctest.Wait()
+		})
+	}
+}
+
+// Of accounts that connect to one target at once some get a connection that
+// another has just made: their requests go over it all the same.
+func TestConnectingTogether(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			n := memnet.New()
+			server := serve(t, n.Host("192.0.2.2"), wire.TCP, "<sip:a@b>")
+			defer server.Close()
+			stacks := wire.NewStacks(n.Host("192.0.2.1"), nil, nil, nil)
+			defer stacks.Close()
+			var all sync.WaitGroup
+			for i := range 4 {
+				all.Go(func() {
+					flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.TCP, Addr: server.Local()}, netip.AddrPort{}, wire.Peer{})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if _, err := flow.Do(t.Context(), request("OPTIONS", "192.0.2.2", i+1)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
 		})
 	}
 }

@@ -220,6 +220,7 @@ func (s *Stack) Connect(ctx context.Context, remote netip.AddrPort) (*Flow, erro
 		return nil, ErrClosed
 	}
 	if flow != nil {
+		flow.awaitReader()
 		return flow, nil
 	}
 	conn, err := s.network.Dial(ctx, s.local, remote)
@@ -282,6 +283,7 @@ func (s *Stack) addConn(raw net.Conn, accepted bool) (*Flow, error) {
 	if first := s.flows[remote]; first != nil {
 		s.mu.Unlock()
 		raw.Close()
+		first.awaitReader()
 		return first, nil
 	}
 	s.flows[remote] = flow
@@ -292,11 +294,17 @@ func (s *Stack) addConn(raw net.Conn, accepted bool) (*Flow, error) {
 		flow.lost(ErrClosed)
 		return nil, ErrClosed
 	}
-	select {
-	case <-flow.conn.ready:
-	case <-s.done:
-	}
+	flow.awaitReader()
 	return flow, nil
+}
+
+// awaitReader blocks until sipgo reads from the connection: before that it does
+// not find it in its pool, and a request would fail.
+func (f *Flow) awaitReader() {
+	select {
+	case <-f.conn.ready:
+	case <-f.stack.done:
+	}
 }
 
 // settleTime is far more than a message takes from the socket to its transaction.
