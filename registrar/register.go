@@ -289,6 +289,9 @@ func (r *Registrar) registered(in *wire.Incoming, rec *record, outbound bool) wi
 	}
 	if outbound && in.Headers.HasToken("Supported", "outbound") {
 		headers = append(headers, wire.Header{Name: "Require", Value: "outbound"})
+		if r.options.FlowTimer > 0 {
+			headers = append(headers, wire.Header{Name: "Flow-Timer", Value: seconds(r.options.FlowTimer)})
+		}
 	}
 	headers = append(headers, wire.Header{Name: "Date", Value: now.UTC().Format(http.TimeFormat)})
 	// RFC 5627 5.2 has "gruu" left out of Supported here.

@@ -60,6 +60,7 @@ type Options struct {
 	Profile       Profile       // "": RFC
 	MinExpires    time.Duration // shorter ones get a 423; 0: DefaultMinExpires
 	MaxExpires    time.Duration // longer ones are cut; 0: DefaultMaxExpires
+	FlowTimer     time.Duration // asked of flows in the 2xx (RFC 5626 4.4), in whole seconds; 0: not
 	Trace         *trace.Ring   // nil: none
 	// OnPanic is told of a panic on a goroutine of the registrar, once it is
 	// over; nil lets it end the program.

@@ -188,6 +188,13 @@ func (a *app) bindingDetails(b *ua.Binding) []string {
 	if b.Active() && !b.ExpiresAt.IsZero() {
 		f.add("expires", fmt.Sprintf("in %s, at %s", countdown(b.ExpiresAt.Sub(a.now())), a.clock.moment(b.ExpiresAt, a.zone())))
 	}
+	if s := a.account().shown; b.Own && s != nil && s.Flow.KeepAlive != "" {
+		answered := "no answer yet, or none awaited"
+		if at := s.Flow.Answered; !at.IsZero() {
+			answered = fmt.Sprintf("answered %s ago", countdown(a.now().Sub(at)))
+		}
+		f.add("keep-alive", s.Flow.KeepAlive+", "+answered)
+	}
 	f.add("retry after", c.RetryAfter.String())
 	f.add("registered for", c.DurationRegistered.String())
 	f.add("q", c.Q)

@@ -185,7 +185,7 @@ func snapshot() *ua.Snapshot {
 			State: ua.Active, Since: noon.Add(-2 * time.Minute), Status: 200,
 			Granted: 3761 * time.Second, ExpiresAt: noon.Add(3700 * time.Second),
 		},
-		Flow: ua.Flow{Up: true, Transport: "udp", Local: "192.0.2.7:5060", Remote: "198.51.100.2:5060"},
+		Flow: ua.Flow{Up: true, Transport: "udp", Local: "192.0.2.7:5060", Remote: "198.51.100.2:5060", KeepAlive: "STUN", Answered: noon.Add(-9 * time.Second)},
 		Bindings: []ua.Binding{
 			{Row: row(ownContact(), 58*time.Minute+12*time.Second), Own: true, MatchedBy: ua.ByInstance, Origin: ua.OriginSelf},
 			{Row: row(desk, 12*time.Minute+3*time.Second), Origin: ua.OriginOtherDevice},

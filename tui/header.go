@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"regwatch/ua"
@@ -139,6 +140,9 @@ func (a *app) third(s *ua.Snapshot, w, left int) string {
 	case sub.State == ua.Active:
 		watch = "reg event, no document yet"
 	}
+	if beat := a.keepAlive(s.Flow); !busy && beat != "" && width(seen)+2+width(beat) <= left-2 {
+		seen = strings.TrimLeft(seen+"  "+beat, " ")
+	}
 	if watch == "" {
 		return " " + cutEnd(seen, w-2)
 	}
@@ -152,6 +156,15 @@ func (a *app) third(s *ua.Snapshot, w, left int) string {
 		watch = a.th.busy.Render(watch)
 	}
 	return fit(" "+cutEnd(seen, start-2), start) + watch
+}
+
+// keepAlive says what keeps the flow alive, and whether that is answered; ""
+// where nothing does.
+func (a *app) keepAlive(f ua.Flow) string {
+	if f.KeepAlive == "" || f.Answered.IsZero() {
+		return a.th.text(f.KeepAlive)
+	}
+	return a.th.text(f.KeepAlive) + " ok"
 }
 
 // reason puts the status of an answer before its words, once, where the status

@@ -46,11 +46,16 @@ type Account struct {
 	Expires          uint32 // seconds asked for in REGISTER; 0: DefaultExpires
 	SubscribeExpires uint32 // seconds asked for in SUBSCRIBE; 0: DefaultSubscribeExpires
 
-	InstanceID string // urn:uuid:...; "" one is made and kept in the state directory
-	RegID      uint32 // RFC 5626; 0: 1
-	NoOutbound bool   // do not offer RFC 5626
-	NoGRUU     bool   // do not offer RFC 5627
-	WatchOnly  bool   // no contact of our own: subscribe only
+	InstanceID string    // urn:uuid:...; "" one is made and kept in the state directory
+	RegID      uint32    // RFC 5626; 0: 1
+	NoOutbound bool      // do not offer RFC 5626
+	NoGRUU     bool      // do not offer RFC 5627
+	KeepAlive  KeepAlive // how the flow is kept alive
+	// KeepAliveEvery is every how many seconds, at the latest, a keep-alive is
+	// sent, up to a day; 0: as the registrar says, else as RFC 5626 does. Where
+	// KeepAuto has nothing to send, it makes it a double CRLF.
+	KeepAliveEvery uint32
+	WatchOnly      bool // no contact of our own: subscribe only
 
 	Watch        WatchMode     // "": WatchAuto
 	WatchURI     string        // whose registration; "": the AOR, with IMS the default public identity
@@ -197,6 +202,14 @@ func (a *Account) Check() error {
 			return &FieldError{"tls." + wrong.Key, wrong.Fault, ""}
 		}
 		return err
+	}
+	switch a.KeepAlive {
+	case KeepAuto, KeepOff, KeepCRLF, KeepSTUN:
+	default:
+		return &FieldError{"keepalive", fmt.Sprintf("%q is not known", a.KeepAlive), "off, crlf or stun"}
+	}
+	if a.KeepAliveEvery > maxKeepAliveEvery {
+		return &FieldError{"keepalive", fmt.Sprintf("%d s is more than a day", a.KeepAliveEvery), "30"}
 	}
 	if _, err := parseLocal(a.LocalAddress); err != nil {
 		return &FieldError{"local_address", fmt.Sprintf("%q %v", a.LocalAddress, err), "192.0.2.7 or 192.0.2.7:5060"}

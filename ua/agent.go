@@ -33,6 +33,7 @@ type Agent struct {
 	targets    []wire.Target // that there are (RFC 3263 4.2)
 	hopped     string        // the URI that they were found by
 	relocate   bool          // an attempt failed: look again before the next
+	keep       keepAlive
 
 	creds       *wire.Credentials
 	secret      secretState
@@ -150,6 +151,7 @@ func startAgent(g *Group, account Account) *Agent {
 		},
 		sub:      subscription{expires: account.SubscribeExpires, ims: account.IMS, mayPoll: account.Watch == "" || account.Watch == WatchAuto},
 		poller:   poller{every: account.PollInterval},
+		keep:     keepAlive{mode: account.KeepAlive, every: account.KeepAliveEvery},
 		matches:  make(matches),
 		origins:  make(map[rowKey]Origin),
 		reported: make(map[string]bool),
@@ -259,6 +261,8 @@ func (a *Agent) handle(input any, now time.Time) {
 		a.widened(input, now)
 	case flowGone:
 		a.flowGone(input, now)
+	case keepAliveResult:
+		a.keepAliveResult(input, now)
 	case secretResult:
 		a.secretResult(input)
 	case pingResult:
@@ -371,6 +375,10 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 			a.dropFlow(now)
 		case needTarget:
 			a.relocate = true
+		case sendKeepAlive:
+			a.sendKeepAlive(e.method)
+		case flowFailed:
+			a.flowFailed(e, now)
 		case newDialog:
 			a.newDialog(e)
 		case noNotify:
@@ -390,6 +398,7 @@ func (a *Agent) tick(now time.Time) {
 	}
 	a.apply(a.reg.tick(now), now)
 	a.apply(a.sub.tick(now), now)
+	a.apply(a.keep.tick(now), now)
 	a.settleDeferred(now)
 	if due(a.askAll, now) {
 		a.askFull(now)
@@ -425,6 +434,7 @@ func (a *Agent) tick(now time.Time) {
 func (a *Agent) next() time.Time {
 	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(earliest(a.reaction.next(), a.askAll), a.tellBy))
 	at = earliest(at, earliest(a.poller.at, earliest(a.truths.again, earliest(a.truths.verifyAt, a.scrutiny.lapseToldBy))))
+	at = earliest(at, a.keep.next())
 	if len(a.goneAt) > 0 {
 		at = earliest(at, a.goneAt[0])
 	}

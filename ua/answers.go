@@ -88,6 +88,7 @@ func (a *Agent) learnFromAnswer(r *wire.Response) {
 	}
 	if seen, ok := r.SeenAs(); ok {
 		a.seenAs = seen
+		a.keep.see(a.behindNAT(), a.group.now())
 	}
 	if err := a.creds.Accepted(r); err != nil && !slices.Contains(a.notices, err.Error()) {
 		a.notices = append(a.notices, err.Error())
@@ -177,6 +178,9 @@ func (a *Agent) registerAccepted(r registerResult, answer registerAnswer, now ti
 		return
 	}
 	a.outbound = r.response.Headers.HasToken("Require", "outbound")
+	if r.flow == a.flow {
+		a.agreeKeepAlive(r.response, now)
+	}
 	// The document that tells of this REGISTER may have overtaken its 2xx.
 	a.answered, a.justBound, a.listed = r.cseq, now, a.listedWith(r.cseq)
 	if a.tellBy = (time.Time{}); !a.listed {
@@ -260,7 +264,7 @@ func (a *Agent) boundNow(now time.Time) {
 	}
 	if a.flow == nil && a.leaving == nil {
 		// It went behind the 2xx, and was noticed before that.
-		a.apply(a.reg.flowLost(a.lastFlow.Cause, now), now)
+		a.apply(a.reg.flowLost(a.lastFlow.Cause, 0, now), now)
 	}
 	// TS 24.229 5.1.1.3: refreshed with the registration.
 	if a.sub.confirmed() && (a.moved() || a.account.IMS && a.sub.inFlight == "") {
@@ -275,6 +279,7 @@ func (a *Agent) lostNow(lost lostEffect, now time.Time) {
 		a.scrutiny.lapseToldBy = now.Add(lapseToldWithin)
 	}
 	a.outbound = false
+	a.keep.agree(promise{}, now)
 	a.tellGRUUs(now, a.ledger.voidAll(lost.cause))
 	a.save()
 }

@@ -110,6 +110,9 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 			a.box.Expect(a.sub.callID)
 		}
 	}
+	if a.flow != flow {
+		a.keep.begin(flow.Transport() != wire.UDP, a.group.now())
+	}
 	a.flow = flow
 	a.lastFlow = Flow{Up: true, Transport: flow.Transport(), Local: flow.Local().String(), Remote: flow.Remote().String()}
 	a.id.contact = a.contactURI(&wire.Request{URI: a.registerURI()}, "")
@@ -168,10 +171,11 @@ func (a *Agent) flowLost(cause string, now time.Time) {
 	a.lastFlow.Up, a.lastFlow.Cause = false, cause
 	a.tellFlow(now, "down", cause)
 	a.flow = nil
+	wait := a.keep.end()
 	if a.leaving != nil {
 		return
 	}
-	a.apply(a.reg.flowLost(cause, now), now)
+	a.apply(a.reg.flowLost(cause, wait, now), now)
 	if a.reg.state != Retrying && a.reg.inFlight == "" && a.sub.confirmed() && a.sub.inFlight == "" {
 		// No REGISTER will make a new one, and NOTIFYs go to the old one's Contact.
 		a.sub.refreshAt = now.Add(time.Second)

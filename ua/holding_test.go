@@ -344,27 +344,31 @@ func TestConnectionReset(t *testing.T) {
 }
 
 // A registrar that was restarted has forgotten us. Over TCP the connection tells,
-// and we register anew before anybody asks; over UDP the next refresh of the
-// subscription finds no dialog, the new one lists nobody, and that is a removal
-// without a word.
+// and over UDP the keep-alives do: we register anew before anybody asks. Without
+// them the next refresh of the subscription finds no dialog, the new one lists
+// nobody, and that is a removal without a word.
 func TestRegistrarRestarts(t *testing.T) {
-	for _, transport := range []string{"udp", "tcp"} {
-		t.Run(transport, func(t *testing.T) {
+	for _, c := range []struct {
+		transport string
+		keep      ua.KeepAlive
+		absent    bool
+	}{{"udp", ua.KeepOff, true}, {"udp", ua.KeepAuto, false}, {"tcp", ua.KeepOff, false}} {
+		t.Run(c.transport+string(c.keep), func(t *testing.T) {
 			inLab(t, registrar.Options{Users: users}, func(l *lab) {
 				a := account()
-				a.Transport, a.Expires, a.SubscribeExpires = transport, 300, 200
+				a.Transport, a.KeepAlive, a.Expires, a.SubscribeExpires = c.transport, c.keep, 300, 200
 				a.On = map[ua.Kick]ua.Policy{ua.KickAbsent: ua.Auto}
 				r := l.watch(phoneHost, "", a)
 				r.watching()
 				l.Registrar.Close()
-				time.Sleep(time.Minute)
+				time.Sleep(80 * time.Second) // a keep-alive begins within 29 s, and fails 39.5 s later
 				l.start()
 				time.Sleep(15 * time.Minute)
 				if s := r.state("alice"); s.Registration.State != ua.Registered || s.Subscription.State != ua.Active {
 					t.Errorf("in the end %s, %s\n%s", s.Registration.State, s.Subscription.State, r.story())
 				}
 				got := r.kicks()
-				if transport == "tcp" && len(got) != 0 || transport == "udp" && (len(got) != 1 || got[0].Event != "absent") {
+				if !c.absent && len(got) != 0 || c.absent && (len(got) != 1 || got[0].Event != "absent") {
 					t.Errorf("kicks: %+v\n%s", got, r.story())
 				}
 				if b := l.Bindings("alice"); len(b) != 1 {

@@ -373,15 +373,15 @@ func (r *registration) brokenIf(reason string, now time.Time) []effect {
 
 // flowLost: the connection went. A REGISTER under way fails by itself, and a
 // retry that is set stays set: only the loss of a good flow is met at once
-// (RFC 5626 4.5).
-func (r *registration) flowLost(reason string, now time.Time) []effect {
+// (RFC 5626 4.5), one that was none after wait.
+func (r *registration) flowLost(reason string, wait time.Duration, now time.Time) []effect {
 	if r.inFlight == regQuery && r.state == Registered && !slices.Contains(r.wanted, regBind) {
 		r.wanted = append(r.wanted, regBind)
 	}
 	if r.inFlight != "" || r.state != Registered {
 		return nil
 	}
-	r.refreshAt, r.retryAt, r.flowGone = time.Time{}, now, true
+	r.refreshAt, r.retryAt, r.flowGone = time.Time{}, now.Add(wait), true
 	r.enter(Retrying, reason, now)
 	return []effect{tellRegistration{}}
 }

@@ -81,6 +81,7 @@ func (a *Agent) do(request *wire.Request, result func(*wire.Response, error) any
 
 func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error) {
 	r := &wire.Request{Method: "REGISTER", URI: a.registerURI()}
+	r.Keep = kind == regBind && a.account.KeepAlive != KeepOff
 	// RFC 3608 6.1: the Service-Route is never put on a REGISTER.
 	a.addRoutes(r, a.proxyRoute())
 	a.addCommon(r, a.id.callID, a.registerTag(), "", cseq)

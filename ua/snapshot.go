@@ -66,7 +66,9 @@ type Flow struct {
 	Transport string
 	Local     string // address:port
 	Remote    string
-	Cause     string // why it is down
+	Cause     string    // why it is down
+	KeepAlive string    // what keeps it alive: "CRLF", "CRLF ping" (that is answered), "STUN"; "": nothing
+	Answered  time.Time // when a keep-alive was answered last; zero: none was
 }
 
 // Binding is one contact of the AOR as the registrar last told it, and what we

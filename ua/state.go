@@ -41,9 +41,8 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	if a.poller.on {
 		s.Subscription.RetryAt = a.poller.at
 	}
-	if a.flow != nil {
-		s.Registration.NAT = a.seenAs.IsValid() && a.seenAs != a.flow.Local()
-	}
+	s.Registration.NAT = a.behindNAT()
+	s.Flow.KeepAlive, s.Flow.Answered = string(a.keep.method), a.keep.answered
 	for _, row := range a.table.Rows() {
 		m := a.matches.of(&row, a.id, a.ledger.has)
 		if m.own && slices.ContainsFunc(a.gone, func(b Binding) bool { return b.Own && b.At.After(row.At) && b.Contact.URI == row.Contact.URI }) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"regwatch/internal/guard"
-	"regwatch/internal/wire"
 )
 
 // The vigil looks at this often whether the machine slept, its clock was set, or
@@ -141,13 +140,11 @@ func (a *Agent) retryNow(now time.Time) {
 	}
 }
 
-// moved reports whether NOTIFYs of the subscription go to where we are no more:
-// to the Contact that its last SUBSCRIBE named.
+// moved reports whether NOTIFYs of the subscription go where we are no more: to
+// the Contact that its last SUBSCRIBE named, or over UDP, where that is the same,
+// by the mapping of a NAT that is gone, or to a target that we left.
 func (a *Agent) moved() bool {
-	if a.flow == nil || a.subVia == nil || a.subVia == a.flow {
-		return false
-	}
-	return a.flow.Transport() != wire.UDP || a.subVia.Local() != a.flow.Local()
+	return a.flow != nil && a.subVia != nil && a.subVia != a.flow
 }
 
 // shift moves every time that is set.

@@ -320,6 +320,7 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 	if kick.TakesOff() {
 		a.apply(a.reg.kicked(fmt.Sprintf("%s by the network", j.event), at), at)
 		a.outbound = false
+		a.keep.agree(promise{}, at)
 		a.tellGRUUs(at, a.ledger.voidAll("the network removed our contact"))
 		if a.account.IMS {
 			a.imsKicked(kick, at)

@@ -138,12 +138,14 @@ versions = "strict"
 digest = "sha-256"
 q = 0.5
 contact_params = ";audio"
+keepalive = "stun"
 [account."on"]
 deactivated = "never"
 [[account]]
 aor = "sip:alice@example.net"
 register = false
 password = ""
+keepalive = 40
 [ui]
 trace_limit = 10
 [journal]
@@ -167,6 +169,9 @@ max_size = "2 MB"
 	if a.Password != nil {
 		t.Error("no password is set, and there is a source")
 	}
+	if a.KeepAlive != ua.KeepSTUN || a.KeepAliveEvery != 0 || b.KeepAlive != ua.KeepAuto || b.KeepAliveEvery != 40 {
+		t.Errorf("keep-alives are %q every %d s, %q every %d s", a.KeepAlive, a.KeepAliveEvery, b.KeepAlive, b.KeepAliveEvery)
+	}
 	if password, err := b.Password(); password != "" || err != nil || !b.WatchOnly {
 		t.Errorf("second account is %+v", b)
 	}
@@ -188,12 +193,12 @@ func TestInlineTable(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.toml")
-	text := "[[account]]\naor = \"sip:a@b\"\npassword = \"x\"\nkeepalive = 30\nwatch = \"poll\"\npoll_interval = 5\nsettle = \"auto\"\noutbound_proxy = [\"sip:1\", \"sip:2\"]\ndigest = [\"MD5\", \"akav1-md5\"]\n"
+	text := "[[account]]\naor = \"sip:a@b\"\npassword = \"x\"\naka_amf = \"8000\"\nwatch = \"poll\"\npoll_interval = 5\nsettle = \"auto\"\noutbound_proxy = [\"sip:1\", \"sip:2\"]\ndigest = [\"MD5\", \"akav1-md5\"]\n"
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		file + ":4: keepalive: has no effect yet in this version",
+		file + ":4: aka_amf: has no effect yet in this version",
 		file + ":8: outbound_proxy: only the first has an effect yet in this version",
 		file + `:9: digest: "AKAv1-MD5" has no effect yet in this version`,
 		file + ": holds a password, and others may read it: chmod 600 " + file,

@@ -55,7 +55,7 @@ var keys = slices.Concat([]key{
 	{name: "account.reg_id", set: number(func(p place) *uint32 { return &p.account.RegID }, 1, maxInt32)},
 	{name: "account.outbound", set: not(func(p place) *bool { return &p.account.NoOutbound })},
 	{name: "account.gruu", set: not(func(p place) *bool { return &p.account.NoGRUU })},
-	{name: "account.keepalive", set: keepalive, idle: true},
+	{name: "account.keepalive", set: keepalive},
 	{name: "account.register", set: not(func(p place) *bool { return &p.account.WatchOnly })},
 	{name: "account.watch", set: watch},
 	{name: "account.watch_uri", set: watchURI},

@@ -182,14 +182,19 @@ func transport(p place, value any) error {
 	return mustBe(`"udp", "tcp" or "tls" ("ws" and "wss" are not there yet)`)
 }
 
-func keepalive(_ place, value any) error {
+func keepalive(p place, value any) error {
 	switch v := value.(type) {
 	case string:
-		if slices.Contains([]string{"auto", "off", "crlf", "stun"}, v) {
+		if v == "auto" {
+			return nil
+		}
+		if way := ua.KeepAlive(v); way == ua.KeepOff || way == ua.KeepCRLF || way == ua.KeepSTUN {
+			p.account.KeepAlive = way
 			return nil
 		}
 	case int64:
 		if v >= 1 && v <= 86400 {
+			p.account.KeepAliveEvery = uint32(v)
 			return nil
 		}
 	}

@@ -25,6 +25,7 @@ var modulePackages = []struct {
 }{
 	{"kamailio", []string{"jsonrpcs", "kex", "corex", "tm", "tmx", "sl", "rr", "pv", "maxfwd", "textops", "siputils", "xlog", "path"}, nil},
 	{"kamailio-outbound-modules", []string{"outbound"}, func(o Options) bool { return o.Outbound }},
+	{"kamailio", []string{"stun"}, func(o Options) bool { return o.Outbound }}, // RFC 5626 8 wants it
 	{"kamailio", []string{"usrloc", "registrar", "auth"}, nil},
 	{"kamailio", []string{"nathelper"}, func(o Options) bool { return o.FixNAT }},
 	{"kamailio-sqlite-modules", []string{"db_sqlite"}, func(o Options) bool { return !o.NoRegEvent }},

@@ -36,9 +36,6 @@ func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 				continue
 			}
 		}
-		if !isSIP(buffer[:n]) {
-			continue
-		}
 		select {
 		case <-c.stack.done: // see Stack.Close
 			continue
@@ -46,6 +43,10 @@ func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 		}
 		remote, err := addrPort(from)
 		if err != nil {
+			continue
+		}
+		if !isSIP(buffer[:n]) {
+			c.stack.keepAlive(buffer[:n], remote)
 			continue
 		}
 		c.stack.record(trace.Received, c.stack.local, remote, buffer[:n])
@@ -80,27 +81,41 @@ func (s *Stack) record(direction trace.Direction, local, remote netip.AddrPort, 
 }
 
 // streamConn is one of our connections as sipgo sees it: traced message by
-// message, and telling its flow when it ends.
+// message, without the keep-alives between them, and telling its flow when it
+// ends. sipgo answers a ping only where that comes alone, and never sees a pong.
 type streamConn struct {
 	net.Conn
 	flow  *Flow
 	once  sync.Once
 	ready chan struct{} // closed at the first read
 	in    framer        // used by the one reader only
+	beats beats
 }
 
 func (c *streamConn) Read(buffer []byte) (int, error) {
 	c.once.Do(func() { close(c.ready) })
-	n, err := c.Conn.Read(buffer)
-	if n > 0 {
-		c.in.add(buffer[:n], func(message []byte) {
-			c.flow.stack.record(trace.Received, c.flow.local, c.flow.remote, message)
-		})
+	for {
+		n, err := c.Conn.Read(buffer)
+		kept := c.in.take(buffer[:n], c.received, c.crlf)
+		if err != nil {
+			c.flow.lost(err)
+		}
+		if len(kept) > 0 || err != nil {
+			return len(kept), err
+		}
 	}
-	if err != nil {
-		c.flow.lost(err)
+}
+
+func (c *streamConn) received(message []byte) {
+	c.beats.message()
+	c.flow.stack.record(trace.Received, c.flow.local, c.flow.remote, message)
+}
+
+// crlf takes a CRLF between messages; a ping is answered (RFC 5626 3.5.1).
+func (c *streamConn) crlf() {
+	if c.beats.crlf() {
+		c.Conn.Write(pong) // what is wrong with the connection, its reader finds
 	}
-	return n, err
 }
 
 // Write is called with one whole message at a time.
@@ -139,44 +154,54 @@ func (f *feed) Accept() (net.Conn, error) {
 func (f *feed) Close() error   { return nil }
 func (f *feed) Addr() net.Addr { return f.addr }
 
-// framer cuts a stream into messages for the trace (RFC 3261 18.3). It never
-// holds more than one message of the largest size; what is no SIP is dropped.
+// framer cuts a stream into messages (RFC 3261 18.3) and what is between them. It
+// never holds more than one message of the largest size; what is no SIP is
+// dropped.
 type framer struct{ held []byte }
 
-func (f *framer) add(data []byte, emit func([]byte)) {
-	f.held = append(f.held, data...)
-	for {
-		f.held = bytes.TrimLeft(f.held, "\r\n")
-		end := bytes.Index(f.held, []byte("\r\n\r\n"))
-		if end < 0 {
-			break
+// take gives what of data belongs to messages, moved together at its beginning.
+// message is called with each message that is whole, crlf for each line end
+// between messages (RFC 3261 7.5).
+func (f *framer) take(data []byte, message func([]byte), crlf func()) (kept []byte) {
+	kept = data[:0]
+	for len(data) > 0 {
+		if len(f.held) == 0 && (data[0] == '\r' || data[0] == '\n') {
+			if data[0] == '\n' {
+				crlf()
+			}
+			data = data[1:]
+			continue
 		}
-		total := end + 4 + contentLength(f.held[:end])
+		before := len(f.held)
+		f.held = append(f.held, data...)
+		total, whole := len(f.held), false
+		if end := bytes.Index(f.held, []byte("\r\n\r\n")); end >= 0 {
+			total = end + 4 + contentLength(f.held[:end])
+			whole = total <= len(f.held)
+		}
 		if total > maxMessage {
 			f.held = nil // sipgo closes the connection at this
-			return
+			return append(kept, data...)
 		}
-		if len(f.held) < total {
-			break
+		used := min(total, len(f.held)) - before
+		kept = append(kept, data[:used]...)
+		data = data[used:]
+		if whole {
+			message(f.held[:total])
+			f.held = nil
 		}
-		emit(f.held[:total])
-		f.held = f.held[total:]
 	}
-	if len(f.held) > maxMessage {
-		f.held = nil
-	}
-	if len(f.held) == 0 {
-		f.held = nil
-	}
+	return kept
 }
 
-func contentLength(head []byte) int {
+// contentLength is that of the last field, as sipgo has it.
+func contentLength(head []byte) (length int) {
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		if name = bytes.TrimSpace(name); bytes.EqualFold(name, []byte("Content-Length")) || bytes.EqualFold(name, []byte("l")) {
 			n, _ := LeadingNumber(string(value))
-			return int(min(n, maxMessage))
+			length = int(min(n, maxMessage))
 		}
 	}
-	return 0
+	return length
 }

@@ -70,9 +70,13 @@ func (f *Flow) Err() error {
 // Close drops the connection. Over UDP it does nothing: the socket is shared.
 // A connection that swallowed a request must be closed, or the next request goes
 // into the same hole.
-func (f *Flow) Close() {
+func (f *Flow) Close() { f.Fail(ErrClosed) }
+
+// Fail drops the connection, as Close does, for a reason: Err gives it to all
+// that use the flow.
+func (f *Flow) Fail(err error) {
 	if f.conn != nil {
-		f.lost(ErrClosed)
+		f.lost(err)
 	}
 }
 
@@ -192,6 +196,9 @@ func (f *Flow) build(ctx context.Context, r *Request) (*sip.Request, error) {
 	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(f.Transport()), Host: host, Port: port}
 	via.Params.Add("branch", sip.GenerateBranch())
 	via.Params.Add("rport", "") // RFC 3581 3: always asked for
+	if r.Keep {
+		via.Params.Add("keep", "")
+	}
 	message.AppendHeader(via)
 	message.AppendHeader(sip.NewHeader("Max-Forwards", "70"))
 	for _, header := range r.Headers {

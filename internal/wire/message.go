@@ -122,6 +122,7 @@ type Request struct {
 	URI     string
 	Headers Headers
 	Body    []byte
+	Keep    bool // offer to send keep-alives (RFC 6223 4.3)
 }
 
 // Response is a final answer.
@@ -163,6 +164,14 @@ func (r *Response) SeenAs() (seen netip.AddrPort, ok bool) {
 		number = 5060
 	}
 	return netip.AddrPortFrom(address.Unmap(), uint16(number)), true
+}
+
+// Keep returns what the next hop said to our offer to send keep-alives: ok is
+// true where it wants them, and every how many seconds at the latest; 0 leaves
+// that to us (RFC 6223 4.4, 5).
+func (r *Response) Keep() (every uint32, ok bool) {
+	_, params, _ := strings.Cut(r.Headers.Get("Via"), ";")
+	return LeadingNumber(parseParams(params).Get("keep"))
 }
 
 // splitHostPort splits "host", "host:port", "[v6]" and "[v6]:port"; no port

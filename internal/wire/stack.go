@@ -52,6 +52,8 @@ type Stack struct {
 	feed    *feed        // else: connections we made or took, on their way to sipgo
 	accept  net.Listener // with Listen
 
+	bindings bindings // UDP: STUN requests of ours
+
 	done    chan struct{}
 	running sync.WaitGroup
 
