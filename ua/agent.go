@@ -34,6 +34,7 @@ type Agent struct {
 	hopped     string        // the URI that they were found by
 	relocate   bool          // an attempt failed: look again before the next
 	keep       keepAlive
+	hint       string // what an ICMP message says of the request under way
 
 	creds       *wire.Credentials
 	secret      secretState
@@ -263,6 +264,8 @@ func (a *Agent) handle(input any, now time.Time) {
 		a.flowGone(input, now)
 	case keepAliveResult:
 		a.keepAliveResult(input, now)
+	case wire.Unreachable:
+		a.unreachable(input, now)
 	case secretResult:
 		a.secretResult(input)
 	case pingResult:

@@ -28,7 +28,7 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 		return
 	case r.err != nil:
 		a.suspect = r.flow
-		a.apply(a.reg.broken(explain(r.err), now), now)
+		a.apply(a.reg.broken(a.withHint(explain(r.err)), now), now)
 		a.settleDeferred(now)
 		return
 	}
@@ -86,6 +86,7 @@ func (a *Agent) learnFromAnswer(r *wire.Response) {
 	if r.Status != 503 { // RFC 3263 4.3: a failure of the target
 		a.group.avoid.Worked(a.target)
 	}
+	a.hint = ""
 	if seen, ok := r.SeenAs(); ok {
 		a.seenAs = seen
 		a.keep.see(a.behindNAT(), a.group.now())
@@ -293,7 +294,7 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 		if !heard(r.err) {
 			a.suspect = r.flow
 		}
-		a.apply(a.sub.broken(explain(r.err), errors.Is(r.err, wire.ErrTransport), now), now)
+		a.apply(a.sub.broken(a.withHint(explain(r.err)), errors.Is(r.err, wire.ErrTransport), now), now)
 		return
 	}
 	a.learnFromAnswer(r.response)

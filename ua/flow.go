@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -106,12 +107,14 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 			a.box.Detach()
 		}
 		a.box = flow.Stack().Attach(a.aor.User, func(in *wire.Incoming) { a.post(in) })
+		a.box.OnUnreachable(func(u wire.Unreachable) { a.post(u) })
 		if a.sub.live() {
 			a.box.Expect(a.sub.callID)
 		}
 	}
 	if a.flow != flow {
 		a.keep.begin(flow.Transport() != wire.UDP, a.group.now())
+		a.hint = ""
 	}
 	a.flow = flow
 	a.lastFlow = Flow{Up: true, Transport: flow.Transport(), Local: flow.Local().String(), Remote: flow.Remote().String()}
@@ -192,4 +195,35 @@ func (a *Agent) tellFlow(now time.Time, state, cause string) {
 		summary += ": " + cause
 	}
 	a.tell(now, summary, d)
+}
+
+// unreachable: an ICMP message says that what we sent did not arrive. It may be
+// forged, or be about a moment only: the request under way goes on.
+func (a *Agent) unreachable(u wire.Unreachable, now time.Time) {
+	if a.flow == nil || a.flow.Transport() != wire.UDP || a.hint != "" {
+		return // the first is told: of each request, not of each time that it is sent
+	}
+	if remote := a.flow.Remote(); u.Remote != netip.AddrPortFrom(remote.Addr().WithZone(""), remote.Port()) {
+		return // it is about another account's
+	}
+	registering, subscribing := a.reg.inFlight != "" && !a.reg.asking, a.sub.inFlight != "" && !a.sub.asking
+	if registering || subscribing {
+		a.hint = u.String()
+	}
+	if registering {
+		a.tellRegistration(now)
+	}
+	if subscribing {
+		a.tellSubscription(now)
+	}
+}
+
+// withHint adds to the reason of a failure what the network said meanwhile, and
+// forgets that: the next request hears anew.
+func (a *Agent) withHint(reason string) string {
+	if a.hint != "" {
+		reason += "; " + a.hint
+	}
+	a.hint = ""
+	return reason
 }

@@ -18,11 +18,11 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		Registration: Registration{
 			State: a.reg.state, Since: a.reg.since, Contact: a.id.contact, Instance: a.id.instance, RegID: a.account.RegID,
 			CallID: a.id.callID, CSeq: a.regCSeq, Status: a.reg.status, Reason: a.reg.reason, Granted: a.reg.granted,
-			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Pending: a.reg.inFlight == regBind, Slow: a.slow(a.reg.slow), RoundTrip: a.roundTrip,
+			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Pending: a.reg.inFlight == regBind, Slow: a.slowRegister(), RoundTrip: a.roundTrip,
 		},
 		Subscription: Subscription{
 			State: a.sub.state, Since: a.sub.since, Status: a.sub.status, Reason: a.sub.reason, Granted: a.sub.granted,
-			ExpiresAt: a.sub.expiresAt, RetryAt: a.sub.retryAt, Slow: a.slow(a.sub.slow),
+			ExpiresAt: a.sub.expiresAt, RetryAt: a.sub.retryAt, Slow: a.slowSubscribe(),
 		},
 		Flow:     a.lastFlow,
 		GRUUs:    a.ledger.list(a.reg.registered()),
@@ -56,13 +56,23 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	return s
 }
 
+func (a *Agent) slowRegister() string  { return a.slow(a.reg.slow, a.reg.inFlight != "") }
+func (a *Agent) slowSubscribe() string { return a.slow(a.sub.slow, a.sub.inFlight != "") }
+
 // slow adds what the transport did meanwhile: over UDP a request is sent again
-// after 0.5, 1.5 and 3.5 s (RFC 3261 17.1.2.2).
-func (a *Agent) slow(text string) string {
+// after 0.5, 1.5 and 3.5 s (RFC 3261 17.1.2.2), and the network may say that it
+// does not arrive.
+func (a *Agent) slow(text string, underWay bool) string {
 	if text != "" && a.flow != nil && a.flow.Transport() == wire.UDP {
-		return "sent 4 times, " + text
+		text = "sent 4 times, " + text
 	}
-	return text
+	switch {
+	case !underWay || a.hint == "":
+		return text
+	case text == "":
+		return a.hint
+	}
+	return text + "; " + a.hint
 }
 
 func (a *Agent) tellRegistration(now time.Time) {
@@ -70,7 +80,8 @@ func (a *Agent) tellRegistration(now time.Time) {
 		State: a.reg.state, AOR: a.account.AOR, RegID: a.account.RegID, Contact: a.id.contact,
 		Status: a.reg.status, Reason: a.reg.reason, CallID: a.id.callID, CSeq: a.regCSeq,
 	}
-	if slow := a.slow(a.reg.slow); slow != "" {
+	slow := a.slowRegister()
+	if slow != "" {
 		d.Reason = slow
 	}
 	if a.flow != nil {
@@ -84,7 +95,7 @@ func (a *Agent) tellRegistration(now time.Time) {
 	case d.State == Registered:
 		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
 		switch {
-		case a.reg.slow != "":
+		case slow != "":
 			summary = "registered; refreshing: " + d.Reason
 		case d.Reason != "":
 			summary = fmt.Sprintf("registered for %d s more: %s", int(a.reg.granted.Seconds()), d.Reason)
@@ -103,7 +114,7 @@ func (a *Agent) tellRegistration(now time.Time) {
 
 func (a *Agent) tellSubscription(now time.Time) {
 	d := SubscriptionDetail{State: a.sub.state, AOR: a.account.AOR, Status: a.sub.status, Reason: a.sub.reason}
-	if slow := a.slow(a.sub.slow); slow != "" {
+	if slow := a.slowSubscribe(); slow != "" {
 		d.Reason = slow
 	}
 	summary := "subscription " + string(d.State)

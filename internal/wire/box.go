@@ -11,6 +11,8 @@ type Box struct {
 	user    string
 	deliver func(*Incoming)
 	callIDs []string
+
+	unreachable func(Unreachable) // nil: not told
 }
 
 // Attach claims a share of the requests that reach the stack. deliver is called
@@ -39,6 +41,14 @@ func (b *Box) Expect(callID string) {
 	defer b.stack.mu.Unlock()
 	b.stack.byCallID[callID] = b
 	b.callIDs = append(b.callIDs, callID)
+}
+
+// OnUnreachable has f called with each ICMP message about what the stack sent
+// over UDP, for any box; only Linux tells. f must not block.
+func (b *Box) OnUnreachable(f func(Unreachable)) {
+	b.stack.mu.Lock()
+	defer b.stack.mu.Unlock()
+	b.unreachable = f
 }
 
 // Detach ends the claims; a delivery under way may still arrive.

@@ -140,6 +140,7 @@ func (s *Stack) openUDP(ctx context.Context, server *sipgo.Server) error {
 		socket.Close()
 		return err
 	}
+	socket = hearICMP(socket, s.unreachable)
 	s.packets = &packetConn{PacketConn: socket, stack: s, ready: make(chan struct{})}
 	s.serve(func() { server.ServeUDP(s.packets) })
 	<-s.packets.ready
