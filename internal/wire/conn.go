@@ -3,8 +3,10 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,13 +73,35 @@ func isSIP(datagram []byte) bool {
 }
 
 func (s *Stack) record(direction trace.Direction, local, remote netip.AddrPort, raw []byte) {
-	if s.options.Trace == nil {
+	s.mu.Lock()
+	taps := maps.Clone(s.taps)
+	s.mu.Unlock()
+	if s.options.Trace == nil && len(taps) == 0 {
 		return
 	}
-	s.options.Trace.Add(trace.Message{
+	m := trace.Message{
 		Time: time.Now(), Direction: direction, Transport: s.options.Transport,
 		Local: local, Remote: remote, Raw: bytes.Clone(raw),
-	})
+	}
+	s.options.Trace.Add(m)
+	for branch, ring := range taps {
+		// The topmost Via names the transaction, both ways (RFC 3261 17.1.3).
+		if strings.Contains(m.Header("Via", "v"), branch) {
+			ring.Add(m)
+		}
+	}
+}
+
+// tap gives the messages of a transaction to ring as well, until it is undone.
+func (s *Stack) tap(branch string, ring *trace.Ring) (undo func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taps[branch] = ring
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.taps, branch)
+	}
 }
 
 // streamConn is one of our connections as sipgo sees it: traced message by

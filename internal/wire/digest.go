@@ -116,6 +116,45 @@ func (c *Credentials) Signs() bool {
 // Forget drops every nonce, so that the next request goes out without an answer.
 func (c *Credentials) Forget() { c.sessions, c.sent = nil, nil }
 
+// Copy returns credentials that sign as c would, and leave c as it is: what they
+// sign is counted by nobody.
+func (c *Credentials) Copy() *Credentials {
+	out := *c
+	out.sent, out.sessions = nil, nil
+	for _, s := range c.sessions {
+		session := *s
+		session.owed = slices.Clone(s.owed)
+		out.sessions = append(out.sessions, &session)
+	}
+	return &out
+}
+
+// Spoil makes every nonce that is kept one that no server gave: its answers are
+// right but for that, which a server calls stale (RFC 7616 3.3).
+func (c *Credentials) Spoil() {
+	for _, s := range c.sessions {
+		s.challenge.Nonce = otherNonce(s.challenge.Nonce)
+		s.prime, s.count = s.challenge.Nonce, 0
+	}
+}
+
+// otherNonce changes the last letter or digit, so that it still looks like one of
+// that server's, in hex or in base64.
+func otherNonce(nonce string) string {
+	out := []byte(nonce)
+	for i := len(out) - 1; i >= 0; i-- {
+		switch b := out[i]; {
+		case b == '0', b == 'a', b == 'A':
+			out[i]++
+			return string(out)
+		case b > '0' && b <= '9', b > 'a' && b <= 'z', b > 'A' && b <= 'Z':
+			out[i]--
+			return string(out)
+		}
+	}
+	return nonce + "0"
+}
+
 // Sign puts the answer to every challenge that is kept on the request, in place
 // of those that it had. All else of the request must be final.
 func (c *Credentials) Sign(r *Request) error {

@@ -7,6 +7,13 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
+// CheckRequestURI says why a text cannot stand in a request line, or nil. Its
+// scheme and its sense are not looked at.
+func CheckRequestURI(s string) error {
+	_, err := wireURI(s)
+	return err
+}
+
 // wireURI makes the Request-URI that goes out for s, byte for byte as it is
 // written. The digest is computed over it, so the two must not differ (RFC 7616
 // 3.4.6, RFC 8760 2.6), and a URI that we were given, such as a GRUU or a remote

@@ -108,6 +108,10 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if request.Trace != nil {
+		branch, _ := message.Via().Params.Get("branch")
+		defer f.stack.tap(branch, request.Trace)()
+	}
 	sent := time.Now()
 	tx, err := f.stack.agent.TransactionLayer().Request(ctx, message)
 	if err != nil {
@@ -164,6 +168,16 @@ func misfit(answer, request Headers) string {
 	return ""
 }
 
+// Render writes the request as Do would send it now, but for the branch of its
+// Via, which is made up for each send. It sends nothing.
+func (f *Flow) Render(ctx context.Context, request *Request) (string, error) {
+	message, err := f.build(ctx, request)
+	if err != nil {
+		return "", err
+	}
+	return message.String(), nil
+}
+
 func classify(err error) error {
 	switch {
 	case err == nil:
@@ -200,7 +214,9 @@ func (f *Flow) build(ctx context.Context, r *Request) (*sip.Request, error) {
 		via.Params.Add("keep", "")
 	}
 	message.AppendHeader(via)
-	message.AppendHeader(sip.NewHeader("Max-Forwards", "70"))
+	if !r.Headers.Has("Max-Forwards") {
+		message.AppendHeader(sip.NewHeader("Max-Forwards", "70"))
+	}
 	for _, header := range r.Headers {
 		if strings.ContainsFunc(header.Name+header.Value, isLineBreaking) {
 			return nil, fmt.Errorf("header %q has a control character in its value", header.Name)

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"regwatch/internal/trace"
 )
 
 // Header is one header field line.
@@ -115,14 +117,18 @@ func (h Headers) Tag(name string) string {
 	return address.Params.Get("tag")
 }
 
-// Request is a request to be sent. Via, Max-Forwards and Content-Length are
-// added when it goes out; every other field is written as it stands.
+// Request is a request to be sent. Via and Content-Length are added when it goes
+// out, and Max-Forwards where it is not there; every other field is written as it
+// stands.
 type Request struct {
 	Method  string
 	URI     string
 	Headers Headers
 	Body    []byte
 	Keep    bool // offer to send keep-alives (RFC 6223 4.3)
+	// Trace is given every message of the request's transaction, those sent again
+	// too, beside the stack's own trace; nil: none.
+	Trace *trace.Ring
 }
 
 // Response is a final answer.

@@ -62,6 +62,7 @@ type Stack struct {
 	flows    map[netip.AddrPort]*Flow // connections, by remote address
 	boxes    []*Box
 	byCallID map[string]*Box
+	taps     map[string]*trace.Ring // by the branch of a request of ours
 	answers  answers
 }
 
@@ -73,6 +74,7 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 		done:     make(chan struct{}),
 		flows:    make(map[netip.AddrPort]*Flow),
 		byCallID: make(map[string]*Box),
+		taps:     make(map[string]*trace.Ring),
 	}
 	if s.network == nil {
 		s.network = System{}
