@@ -43,8 +43,8 @@ type Agent struct {
 	reg         registration
 	regCSeq     uint32
 	sent        []sentRegister
-	answered    uint32 // CSeq of our last binding REGISTER with a 2xx
-	removed     bool   // our removal is under way or was answered last
+	answered    sentRegister // our last REGISTER that bound us and got a 2xx
+	removed     bool         // our removal is under way or was answered last
 	justBound   time.Time
 	lapsedAt    time.Time
 	outbound    bool // the registrar uses RFC 5626 for this binding
@@ -84,6 +84,10 @@ type Agent struct {
 	quiet    bool               // the query under way is not the user's
 	fullSeen bool               // a full document was applied in this dialog
 	watching SubscriptionDetail // as last told
+
+	turns     []*turn    // REGISTERs by hand that wait for it
+	turn      *turn      // the one that has it; nil: none
+	handCSeqs []handCSeq // highest CSeqs under Call-IDs that are not id.callID
 
 	state   *stateFile
 	notices []string
@@ -215,6 +219,7 @@ func (a *Agent) run() {
 		case <-a.group.ctx.Done():
 			return
 		}
+		a.nextByHand(a.group.now())
 		a.flush(a.group.now())
 		if a.leaving != nil && a.left() {
 			return
@@ -274,6 +279,12 @@ func (a *Agent) handle(input any, now time.Time) {
 		a.clockJumped(input, now)
 	case networkChanged:
 		a.networkChanged(now)
+	case *turn:
+		a.queueByHand(input, now)
+	case turnDropped:
+		a.dropByHand(input.turn, now)
+	case turnResult:
+		a.byHandResult(input, now)
 	case goodbye:
 		a.goodbye(input, now)
 	}
@@ -326,8 +337,9 @@ func (a *Agent) goodbye(g goodbye, now time.Time) {
 	a.poller.stop()
 	a.reg.retryAt, a.reg.refreshAt, a.sub.retryAt = time.Time{}, time.Time{}, time.Time{}
 	a.reg.wanted = nil
+	a.leaveByHand(now)
 	// A REGISTER under way may still bind us: its answer is waited for.
-	if !g.leave && (a.reg.registered() || a.reg.inFlight == regBind && !a.reg.asking) && a.flow != nil {
+	if !g.leave && (a.reg.registered() || a.pending() == regBind && !a.reg.asking) && a.flow != nil {
 		a.apply(a.reg.want(regUnbind, now), now)
 		return
 	}
@@ -353,7 +365,7 @@ func (a *Agent) left() bool {
 func (a *Agent) apply(effects []effect, now time.Time) {
 	for _, e := range effects {
 		switch e := e.(type) {
-		case sendRegister, sendSubscribe:
+		case sendRegister, sendSubscribe, sendByHand, renderByHand:
 			a.transmit(e, now)
 		case tellRegistration:
 			a.tellRegistration(now)

@@ -18,7 +18,8 @@ import (
 const exchangeMax = 5
 
 func (a *Agent) registerResult(r registerResult, now time.Time) {
-	if r.cseq != a.regCSeq || a.reg.inFlight == "" {
+	current := func() bool { return r.cseq == a.regCSeq && a.reg.inFlight != "" && a.reg.inFlight != regHand }
+	if !current() {
 		return
 	}
 	switch {
@@ -40,11 +41,11 @@ func (a *Agent) registerResult(r registerResult, now time.Time) {
 	}
 	finish := func() {
 		now := a.group.now()
-		if r.cseq != a.regCSeq || a.reg.inFlight == "" {
+		if !current() {
 			return // the connection went while the password was asked for
 		}
 		if answer.status < 300 {
-			a.registerAccepted(r, answer, now)
+			a.registerAccepted(r, now)
 		}
 		a.apply(a.reg.answered(answer, now), now)
 		a.settleDeferred(now)
@@ -140,10 +141,11 @@ func (a *Agent) readRegisterAnswer(r *wire.Response) registerAnswer {
 
 // ourContact finds our binding among those that a 2xx lists: by URI, else, where
 // the registrar rewrote that, by instance and reg-id. The URI comes first, since
-// the device may have left a binding under another address.
+// the device may have left a binding under another address; but one under our URI
+// that shows another instance or reg-id is not ours.
 func (a *Agent) ourContact(r *wire.Response) (ours wire.NameAddr, ok bool) {
 	contacts, _ := r.Headers.ParseNameAddrs("Contact")
-	i := slices.IndexFunc(contacts, func(c wire.NameAddr) bool { return reginfo.SameURI(c.URI, a.id.contact) })
+	i := slices.IndexFunc(contacts, func(c wire.NameAddr) bool { return reginfo.SameURI(c.URI, a.id.contact) && a.isOurs(c) })
 	if i < 0 {
 		i = slices.IndexFunc(contacts, a.isOurs)
 	}
@@ -155,48 +157,57 @@ func (a *Agent) ourContact(r *wire.Response) (ours wire.NameAddr, ok bool) {
 
 // isOurs reports whether a contact of an answer is this device, under whatever
 // URI.
-func (a *Agent) isOurs(c wire.NameAddr) bool {
-	if reginfo.SameURI(c.URI, a.id.contact) {
-		return true
-	}
-	regID, shown := wire.LeadingNumber(c.Params.Get("reg-id"))
-	return strings.EqualFold(c.Params.Get("+sip.instance"), "<"+a.id.instance+">") && (!shown || regID == a.id.regID)
-}
+func (a *Agent) isOurs(c wire.NameAddr) bool { return a.id.registers(contactOf(c)) }
 
 // registerAccepted takes from a 2xx what is not the state machine's.
-func (a *Agent) registerAccepted(r registerResult, answer registerAnswer, now time.Time) {
-	// RFC 3608 6.1: replaced by each 2xx, gone when that has none.
-	a.service = nil
-	for _, line := range r.response.Headers.Values("Service-Route") {
-		a.service = append(a.service, wire.SplitList(line)...)
-	}
-	a.identities = identitiesOf(r.response)
+func (a *Agent) registerAccepted(r registerResult, now time.Time) {
+	a.takeRoutes(r.response)
 	ours, ok := a.ourContact(r.response)
 	if a.reg.inFlight == regQuery {
 		a.tellQuery(r, ok, now)
 	}
-	if a.reg.inFlight != regBind || !ok {
-		return
+	if a.reg.inFlight == regBind && ok {
+		a.boundBy(sentRegister{callID: a.id.callID, cseq: r.cseq, kind: regBind}, r.response, ours, a.reg.expires, now)
+		if r.flow == a.flow {
+			a.agreeKeepAlive(r.response, now)
+		}
 	}
-	a.outbound = r.response.Headers.HasToken("Require", "outbound")
-	if r.flow == a.flow {
-		a.agreeKeepAlive(r.response, now)
+}
+
+// takeRoutes takes Service-Route and P-Associated-URI: replaced by each 2xx, gone
+// when that has none (RFC 3608 6.1).
+func (a *Agent) takeRoutes(r *wire.Response) {
+	a.identities = identitiesOf(r)
+	a.service = nil
+	for _, line := range r.Headers.Values("Service-Route") {
+		a.service = append(a.service, wire.SplitList(line)...)
 	}
+}
+
+// boundBy takes from the 2xx to a REGISTER that bound us what it says of our
+// Contact beside the expiry; asked are the seconds that the REGISTER asked for.
+func (a *Agent) boundBy(sent sentRegister, r *wire.Response, ours wire.NameAddr, asked uint32, now time.Time) {
+	a.outbound = r.Headers.HasToken("Require", "outbound")
 	// The document that tells of this REGISTER may have overtaken its 2xx.
-	a.answered, a.justBound, a.listed = r.cseq, now, a.listedWith(r.cseq)
+	a.answered, a.justBound, a.listed = sent, now, a.listedWith(sent)
 	if a.tellBy = (time.Time{}); !a.listed {
 		a.tellBy = now.Add(2 * notifyGrace)
 	} else if a.documents > 1 {
 		a.tells = true
 	}
-	if answer.expires > a.reg.expires {
-		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", a.reg.expires, answer.expires)})
+	if granted := grantedBy(r, ours, asked); granted > asked {
+		a.finding(now, finding.Finding{Code: finding.GrantedLonger, Detail: fmt.Sprintf("asked for %d s, granted %d s", asked, granted)})
 	}
+	if a.id.boundAs != "" && a.id.boundAs != sent.callID {
+		// RFC 5627 4.2: another Call-ID voids the temporary ones that were given before.
+		a.tellGRUUs(now, a.ledger.void("our binding has another Call-ID", FromRegister, func(g GRUU) bool { return g.CallID == sent.callID }))
+	}
+	a.id.boundAs = sent.callID
 	before, from := a.ledger.public, a.ledger.publicFrom
 	a.tellGRUUs(now, a.ledger.learnPublic(ours.Params.Get("pub-gruu"), FromRegister))
 	a.differentGRUU(before, from, now)
 	a.tellGRUUs(now, a.ledger.learnTemporary(GRUU{
-		URI: ours.Params.Get("temp-gruu"), CallID: a.id.callID, CSeq: r.cseq, RegID: a.account.RegID,
+		URI: ours.Params.Get("temp-gruu"), CallID: sent.callID, CSeq: sent.cseq, RegID: a.account.RegID,
 	}, FromRegister))
 }
 

@@ -72,6 +72,7 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 		if a.sub.inFlight != "" && (a.flow == nil || a.account.WatchOnly) {
 			a.apply(a.sub.broken(reason, true, now), now)
 		}
+		a.failByHand(unsent, r.err, now)
 		a.settleDeferred(now)
 		return
 	}

@@ -130,14 +130,21 @@ func (g *Group) Run() string { return g.hub.run }
 // Do gives a command to the agent of an account. It does not wait; what comes
 // of it shows as events. Unknown accounts and ended agents ignore it.
 func (g *Group) Do(account string, c Command) {
+	if agent := g.agent(account); agent != nil {
+		agent.post(c)
+	}
+}
+
+// agent finds that of an account; nil: there is none.
+func (g *Group) agent(account string) *Agent {
 	g.mu.Lock()
-	agents := g.agents
-	g.mu.Unlock()
-	for _, agent := range agents {
+	defer g.mu.Unlock()
+	for _, agent := range g.agents {
 		if agent.account.Name == account {
-			agent.post(c)
+			return agent
 		}
 	}
+	return nil
 }
 
 // Watch yields the state of every account, then what changes, until ctx ends or

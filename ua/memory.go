@@ -7,7 +7,7 @@ import (
 
 // remember opens the state file and takes up what an earlier run left.
 func (a *Agent) remember() {
-	a.id = identity{instance: NewInstance(), regID: a.account.RegID, callID: randomHex(12)}
+	a.id = identity{instance: NewInstance(), regID: a.account.RegID, callID: randomHex(12), watchOnly: a.account.WatchOnly}
 	if dir := a.group.options.StateDir; dir != "" {
 		state, err := openState(dir, a.account.Name, a.account.AOR)
 		switch {
@@ -49,6 +49,8 @@ func (a *Agent) keptCallID() string {
 		return a.id.earlierCallID
 	case a.reg.state == Unregistered && a.removed:
 		return ""
+	case a.id.boundAs != "":
+		return a.id.boundAs
 	}
 	return a.id.callID
 }

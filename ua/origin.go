@@ -25,6 +25,14 @@ type sentRegister struct {
 	callID string
 	cseq   uint32
 	kind   regKind
+	byHand bool
+}
+
+func (s sentRegister) String() string {
+	if s.byHand {
+		return "REGISTER by hand"
+	}
+	return "REGISTER"
 }
 
 // evidence is what the agent knows about itself when a change of a contact is
@@ -38,7 +46,7 @@ type evidence struct {
 	pending   regKind        // of the REGISTER under way; "" none
 	removed   bool           // our removal is under way, or was the last that was answered
 	wiped     bool           // and it was of all bindings
-	answered  uint32         // CSeq of our last REGISTER that got a 2xx
+	answered  sentRegister   // our last REGISTER that bound us and got a 2xx
 	expiresAt time.Time      // of our binding, by our clock; zero: none
 	lapsedAt  time.Time      // when our binding last ran out; zero: never
 	justBound time.Time      // when our last REGISTER got its 2xx; zero: never
@@ -67,6 +75,8 @@ func (e evidence) judge(change reginfo.Change, m match) judgement {
 	switch {
 	case m.earlierRun:
 		e.judgeEarlier(&j, removal)
+	case m.byHand:
+		e.judgeByHand(&j, row.Contact, m.taken, removal)
 	case !m.own:
 		e.judgeOther(&j, row.Contact, removal)
 	case removal:
@@ -90,6 +100,31 @@ func (e evidence) judgeEarlier(j *judgement, removal bool) {
 	}
 }
 
+// judgeByHand is about a contact that is not ours but for a REGISTER by hand.
+func (e evidence) judgeByHand(j *judgement, c reginfo.Contact, taken, removal bool) {
+	sent, ours := e.sentAs(c)
+	switch {
+	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected || j.event == reginfo.Shortened:
+		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
+	case removal && (taken || e.wiped):
+		j.say(OriginSelf, "a REGISTER by hand of ours removed it")
+	case removal && j.event == reginfo.Expired:
+		j.say(OriginSelf, "a REGISTER by hand of ours bound it, and nobody refreshes it")
+	case removal && j.event == reginfo.Absent:
+		j.say(OriginUnknown, e.absence())
+	case removal && c.CallID != "" && !ours:
+		j.say(OriginElsewhere, "a REGISTER by hand of ours bound it", "we did not ask for the removal", "its Call-ID or CSeq is none of ours")
+	case removal:
+		j.say(OriginNetwork, "a REGISTER by hand of ours bound it", "we did not ask for the removal")
+	case ours:
+		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of a %s of ours", c.CSeq.Value, sent))
+	case c.CallID == "":
+		j.say(OriginSelf, "a REGISTER by hand of ours was about it")
+	default:
+		j.say(OriginOtherDevice, "its Call-ID or CSeq is none of ours")
+	}
+}
+
 func (e evidence) judgeOther(j *judgement, c reginfo.Contact, removal bool) {
 	if removal && e.wiped && underAnotherName(j.event) {
 		j.say(OriginSelf, "we removed all bindings")
@@ -106,20 +141,23 @@ func (e evidence) judgeOther(j *judgement, c reginfo.Contact, removal bool) {
 	case reginfo.Deactivated, reginfo.Probation, reginfo.Rejected, reginfo.Shortened:
 		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
 	case reginfo.Absent:
-		what := "it is missing from a full document"
-		if e.source == FromPoll {
-			what = "the answer to a query does not list it"
-		}
-		j.say(OriginUnknown, what)
+		j.say(OriginUnknown, e.absence())
 	default:
 		j.say(OriginOtherDevice, "not a contact of ours")
 	}
 }
 
+func (e evidence) absence() string {
+	if e.source == FromPoll {
+		return "the answer to a query does not list it"
+	}
+	return "it is missing from a full document"
+}
+
 func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	c := change.Row().Contact
 	switch {
-	case e.older(c) && (!reginfo.SameURI(c.URI, e.contact) || e.now.Sub(e.justBound) < staleWithin), change.Before == nil && c.CallID != "" && c.CallID != e.callID:
+	case e.older(c) && (!reginfo.SameURI(c.URI, e.contact) || e.now.Sub(e.justBound) < staleWithin), change.Before == nil && c.CallID != "" && c.CallID != e.callID && c.CallID != e.answered.callID:
 		// Older than our last REGISTER, and it can only have been overtaken, or tells
 		// of an address that we left; or the end of a binding that this table never
 		// held, under a Call-ID that was never ours: a registrar may give a
@@ -132,7 +170,7 @@ func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	case !e.expiresAt.IsZero() && e.now.Add(lapseSlack).Before(e.expiresAt):
 		left := e.expiresAt.Sub(e.now).Round(time.Second)
 		facts := []string{"we did not ask for it", fmt.Sprintf("our registration still had %s to run", left)}
-		if j.event == reginfo.Unregistered && c.CallID != "" && !e.isOurs(c) {
+		if _, ours := e.sentAs(c); j.event == reginfo.Unregistered && c.CallID != "" && !ours {
 			j.say(OriginElsewhere, append(facts, "its Call-ID or CSeq is none of ours")...)
 		} else {
 			j.say(OriginNetwork, facts...)
@@ -147,17 +185,26 @@ func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 // older reports whether what a document says is from before our last REGISTER
 // that got a 2xx.
 func (e evidence) older(c reginfo.Contact) bool {
-	return e.callID != "" && c.CallID == e.callID && c.CSeq.Present && c.CSeq.Value < uint64(e.answered)
+	if c.CallID == "" || !c.CSeq.Present {
+		return false
+	}
+	if c.CallID == e.answered.callID {
+		return c.CSeq.Value < uint64(e.answered.cseq)
+	}
+	// Under another Call-ID numbers say nothing, but we know what we sent before.
+	before := slices.Index(e.sent, e.answered)
+	return before >= 0 && slices.ContainsFunc(e.sent[:before], func(s sentRegister) bool { return s.made(c) })
 }
 
 func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 	c := change.After.Contact
 	sooner := e.sooner(change)
+	sent, ours := e.sentAs(c)
 	switch {
 	case j.event == reginfo.Shortened:
 		j.say(OriginNetwork, `only the network says "shortened"`)
-	case e.isOurs(c) && !sooner:
-		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of our REGISTER", c.CSeq.Value))
+	case ours && !sooner:
+		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of our %s", c.CSeq.Value, sent))
 	case c.CallID == "" && (e.pending == regBind || !e.justBound.IsZero() && e.now.Sub(e.justBound) < transactionTime):
 		j.say(OriginSelf, "the registrar shows no Call-ID, and our REGISTER was just on its way")
 	case sooner:
@@ -167,7 +214,7 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 		}
 		j.event = reginfo.Shortened
 		j.say(OriginNetwork, facts...)
-	case e.isOurs(c):
+	case ours:
 		j.say(OriginNetwork, "no REGISTER of ours asked for that")
 	case j.event == reginfo.Created:
 		j.say(OriginNetwork, "its Call-ID or CSeq is none of ours", `the network says "created"`)
@@ -181,7 +228,7 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 // sent the last document as it was, with times that have since run on. While a
 // REGISTER of ours is under way the time granted is not known.
 func (e evidence) sooner(change reginfo.Change) bool {
-	return change.Before != nil && e.pending != regBind && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
+	return change.Before != nil && e.pending != regBind && e.pending != regOther && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
 		change.After.ExpiresAt.Add(expirySlack+e.delay).Before(e.expiresAt)
 }
 
@@ -195,10 +242,18 @@ func (e evidence) nothing(change reginfo.Change) bool {
 		change.After.Contact.Event != reginfo.Shortened && !e.sooner(change)
 }
 
-// isOurs reports whether Call-ID and CSeq are those of a REGISTER of this run.
-// A registrar that shows no CSeq is believed by the Call-ID.
-func (e evidence) isOurs(c reginfo.Contact) bool {
-	return c.CallID != "" && slices.ContainsFunc(e.sent, func(s sentRegister) bool {
-		return s.callID == c.CallID && (!c.CSeq.Present || uint64(s.cseq) == c.CSeq.Value)
-	})
+// sentAs finds the REGISTER of this run that Call-ID and CSeq name. A registrar
+// that shows no CSeq is believed by the Call-ID.
+func (e evidence) sentAs(c reginfo.Contact) (sent sentRegister, ok bool) {
+	for _, s := range slices.Backward(e.sent) {
+		if s.callID == c.CallID && (!c.CSeq.Present || s.made(c)) {
+			return s, c.CallID != ""
+		}
+	}
+	return sentRegister{}, false
+}
+
+// made reports whether Call-ID and CSeq of a contact are of this REGISTER.
+func (s sentRegister) made(c reginfo.Contact) bool {
+	return s.callID == c.CallID && c.CSeq.Present && uint64(s.cseq) == c.CSeq.Value
 }

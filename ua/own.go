@@ -3,6 +3,7 @@ package ua
 import (
 	"strings"
 
+	"regwatch/internal/wire"
 	"regwatch/reginfo"
 )
 
@@ -12,6 +13,10 @@ type identity struct {
 	regID    uint32
 	callID   string // of our REGISTERs
 	contact  string // URI that we register
+	boundAs  string // Call-ID that our binding stands under: callID, or that of a REGISTER by hand; "" never bound
+
+	watchOnly bool          // no contact is ours
+	others    []boundByHand // contacts, not ours, that REGISTERs by hand of ours were about
 
 	earlierCallID  string // of a run before this one, from the state file
 	earlierContact string
@@ -22,6 +27,8 @@ type match struct {
 	own        bool
 	earlierRun bool
 	by         MatchedBy
+	byHand     bool // not ours, but a REGISTER by hand of ours bound or removed it
+	taken      bool // and the last one removed it
 }
 
 // recognise tells whether a contact is ours, by the first that fits: instance,
@@ -29,12 +36,19 @@ type match struct {
 // instance, so each is needed.
 func (id identity) recognise(c reginfo.Contact, hasGRUU func(string) bool) match {
 	instance := c.Instance != "" && strings.EqualFold(c.Instance, id.instance)
-	callID := id.callID != "" && c.CallID == id.callID
+	callID := c.CallID != "" && (c.CallID == id.callID || c.CallID == id.boundAs)
 	uri := id.contact != "" && reginfo.SameURI(c.URI, id.contact)
 	if !callID && !uri && (instance || c.Instance == "") && id.earlier(c) {
 		return match{earlierRun: true, by: ByInstance}
 	}
+	for _, b := range id.others {
+		if id.isBoundByHand(c, b) {
+			return match{byHand: true, taken: b.taken}
+		}
+	}
 	switch {
+	case id.watchOnly:
+		return match{}
 	case instance && (!c.RegID.Present || c.RegID.Value == uint64(id.regID)):
 		return match{own: true, by: ByInstance}
 	case c.Instance != "" && !instance:
@@ -57,6 +71,64 @@ func (id identity) earlier(c reginfo.Contact) bool {
 		id.earlierContact != "" && id.earlierContact != id.contact && reginfo.SameURI(c.URI, id.earlierContact)
 }
 
+// registers reports whether a Contact of a REGISTER, or of the answer to one, is
+// for the binding that we register: by instance and reg-id where they are there,
+// else by URI. The device may have left a binding under another address, and a
+// tester may bind our address for another instance.
+func (id identity) registers(c reginfo.Contact) bool {
+	if c.Instance != "" {
+		return reginfo.SameInstance(c.Instance, id.instance) && (!c.RegID.Present || c.RegID.Value == uint64(id.regID))
+	}
+	return reginfo.SameURI(c.URI, id.contact)
+}
+
+// boundByHand is another contact than ours that a REGISTER by hand was about.
+type boundByHand struct {
+	contact reginfo.Contact // URI, instance, reg-id, Call-ID and CSeq of that REGISTER
+	taken   bool            // it removed the contact
+}
+
+// isBoundByHand tells such a contact by instance and reg-id, by its URI unless
+// that is ours, or, where a registrar rewrites URIs, by Call-ID and CSeq.
+func (id identity) isBoundByHand(c reginfo.Contact, b boundByHand) bool {
+	instance := reginfo.SameInstance(c.Instance, b.contact.Instance)
+	switch {
+	case instance && c.RegID == b.contact.RegID:
+		return true
+	case c.Instance != "" && b.contact.Instance != "" && !instance:
+		return false
+	case reginfo.SameURI(c.URI, b.contact.URI):
+		return id.watchOnly || !reginfo.SameURI(c.URI, id.contact)
+	}
+	return c.Active() && !id.registers(c) && c.CallID != "" && c.CallID == b.contact.CallID && c.CSeq.Present && c.CSeq == b.contact.CSeq
+}
+
+// contactOf reads a Contact of a REGISTER or of the answer to one.
+func contactOf(address wire.NameAddr) reginfo.Contact {
+	c := reginfo.Contact{
+		URI: address.URI, DisplayName: address.Display, State: reginfo.ContactActive, Q: address.Params.Get("q"),
+		Expires: number(address.Params.Get("expires")), RegID: number(address.Params.Get("reg-id")),
+		Instance: reginfo.InstanceURN(address.Params.Get("+sip.instance")),
+		PubGRUU:  address.Params.Get("pub-gruu"), TempGRUU: address.Params.Get("temp-gruu"),
+	}
+	for _, p := range address.Params {
+		switch strings.ToLower(p.Name) {
+		case "q", "expires", "pub-gruu", "temp-gruu":
+		default:
+			c.Params = append(c.Params, reginfo.Param{Name: p.Name, Value: p.Value})
+		}
+	}
+	return c
+}
+
+func number(digits string) reginfo.Number {
+	n, ok := wire.LeadingNumber(digits)
+	if !ok {
+		return reginfo.Number{}
+	}
+	return reginfo.Num(uint64(n))
+}
+
 // matches remembers by row which contacts are ours: a match once made stays
 // while the row's Call-ID or URI stays, though a later document shows less.
 type matches map[rowKey]stuck
@@ -70,7 +142,7 @@ type stuck struct {
 
 func (m matches) of(row *reginfo.Row, id identity, hasGRUU func(string) bool) match {
 	key, c := rowKey{row.AOR, row.Contact.ID}, row.Contact
-	if found := id.recognise(c, hasGRUU); found.own || found.earlierRun {
+	if found := id.recognise(c, hasGRUU); found.own || found.earlierRun || found.byHand {
 		m[key] = stuck{found, c.CallID, c.URI}
 		return found
 	}

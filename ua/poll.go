@@ -51,20 +51,12 @@ func (p *poller) document(aor string, contacts []wire.NameAddr, before []reginfo
 	reg := reginfo.Registration{AOR: aor, ID: "poll", State: reginfo.RegTerminated}
 	for _, c := range contacts {
 		reg.State = reginfo.RegActive
-		contact := reginfo.Contact{
-			ID: c.URI, URI: c.URI, State: reginfo.ContactActive, Event: reginfo.Registered,
-			DisplayName: c.Display, Q: c.Params.Get("q"), Instance: reginfo.InstanceURN(c.Params.Get("+sip.instance")), PubGRUU: c.Params.Get("pub-gruu"),
-		}
-		if n, ok := wire.LeadingNumber(c.Params.Get("reg-id")); ok {
-			contact.RegID = reginfo.Num(uint64(n))
-		}
-		n, timed := wire.LeadingNumber(c.Params.Get("expires"))
-		if timed {
-			contact.Expires = reginfo.Num(uint64(n))
-		}
+		contact := contactOf(c)
+		contact.ID, contact.Event = c.URI, reginfo.Registered
+		contact.TempGRUU = "" // of which REGISTER it is, is not told here
 		if i := slices.IndexFunc(before, func(r reginfo.Row) bool { return reginfo.SameURI(r.Contact.URI, c.URI) }); i >= 0 {
 			contact.Event = before[i].Contact.Event
-			if timed && differ(now.Add(seconds(n)), before[i].ExpiresAt) {
+			if contact.Expires.Present && differ(now.Add(seconds(uint32(contact.Expires.Value))), before[i].ExpiresAt) {
 				contact.Event = reginfo.Refreshed // or shortened: of our own we know which
 			}
 		}

@@ -17,6 +17,8 @@ const (
 	regUnbind regKind = "unregister" // remove our contact
 	regQuery  regKind = "query"      // list the bindings (RFC 3261 10.2.3)
 	regWipe   regKind = "remove all" // Contact: * (RFC 3261 10.2.2)
+	regHand   regKind = "by hand"    // as a tester has it; Agent.pending says what it is to our binding
+	regOther  regKind = "others"     // of those by hand: for other contacts
 )
 
 const (
@@ -365,7 +367,7 @@ func (r *registration) unanswered(reason string, now time.Time) []effect {
 
 // brokenIf is broken where a REGISTER is under way.
 func (r *registration) brokenIf(reason string, now time.Time) []effect {
-	if r.inFlight == "" {
+	if r.inFlight == "" || r.inFlight == regHand {
 		return nil
 	}
 	return r.broken(reason, now)
@@ -375,7 +377,7 @@ func (r *registration) brokenIf(reason string, now time.Time) []effect {
 // retry that is set stays set: only the loss of a good flow is met at once
 // (RFC 5626 4.5), one that was none after wait.
 func (r *registration) flowLost(reason string, wait time.Duration, now time.Time) []effect {
-	if r.inFlight == regQuery && r.state == Registered && !slices.Contains(r.wanted, regBind) {
+	if (r.inFlight == regQuery || r.inFlight == regHand) && r.state == Registered && !slices.Contains(r.wanted, regBind) {
 		r.wanted = append(r.wanted, regBind)
 	}
 	if r.inFlight != "" || r.state != Registered {
@@ -421,7 +423,7 @@ func (r *registration) shortened(left time.Duration, hold bool, now time.Time) [
 // tick does what is due.
 func (r *registration) tick(now time.Time) []effect {
 	var effects []effect
-	if r.inFlight != "" && !r.asking && r.slow == "" && !now.Before(r.sentAt.Add(slowAfter)) {
+	if due(r.slowAt(), now) {
 		r.slow = fmt.Sprintf("no answer for %d s", int(slowAfter.Seconds()))
 		effects = append(effects, tellRegistration{})
 	}
@@ -433,7 +435,7 @@ func (r *registration) tick(now time.Time) []effect {
 	if r.registered() && !now.Before(r.expiresAt) {
 		r.granted, r.expiresAt = 0, time.Time{}
 		cause := "our registration ran out"
-		if r.inFlight == "" && r.retryAt.IsZero() {
+		if r.idle() && r.retryAt.IsZero() {
 			r.drop()
 			if r.state == Registered {
 				r.enter(Unregistered, cause, now)
@@ -446,13 +448,23 @@ func (r *registration) tick(now time.Time) []effect {
 	return effects
 }
 
+// idle reports whether nothing of our own is under way, nor waits behind a REGISTER
+// by hand.
+func (r *registration) idle() bool {
+	return r.inFlight == "" || r.inFlight == regHand && r.refreshAt.IsZero() && len(r.wanted) == 0
+}
+
+// slowAt is when to say that no answer comes; zero: never.
+func (r *registration) slowAt() time.Time {
+	if r.inFlight == "" || r.inFlight == regHand || r.asking || r.slow != "" {
+		return time.Time{}
+	}
+	return r.sentAt.Add(slowAfter)
+}
+
 // next is when tick has something to do; zero: never.
 func (r *registration) next() time.Time {
-	var at time.Time
-	if r.inFlight != "" && !r.asking && r.slow == "" {
-		at = r.sentAt.Add(slowAfter)
-	}
-	at = earliest(at, r.expiresAt)
+	at := earliest(r.slowAt(), r.expiresAt)
 	if r.inFlight == "" {
 		at = earliest(earliest(at, r.refreshAt), r.retryAt)
 	}

@@ -32,6 +32,10 @@ func (a *Agent) transmit(e effect, now time.Time) {
 		a.sendRegister(e.kind, now)
 	case sendSubscribe:
 		a.sendSubscribe(e.kind, now)
+	case sendByHand:
+		a.sendByHand(e.turn, now)
+	case renderByHand:
+		a.renderByHand(e.turn, now)
 	}
 }
 
@@ -45,7 +49,8 @@ func (a *Agent) mustLocate(e effect) bool {
 
 func (a *Agent) sendRegister(kind regKind, now time.Time) {
 	cseq := a.regCSeq + 1
-	request, err := a.registerRequest(kind, cseq)
+	request := a.registerRequest(kind, a.id.callID, cseq)
+	err := a.creds.Sign(request)
 	if err == nil && a.widen(request, sendRegister{kind}) {
 		return
 	}
@@ -55,11 +60,7 @@ func (a *Agent) sendRegister(kind regKind, now time.Time) {
 		return
 	}
 	if kind != regQuery {
-		const kept = 64
-		a.sent = append(a.sent, sentRegister{a.id.callID, cseq, kind})
-		if len(a.sent) > kept {
-			a.sent = a.sent[1:]
-		}
+		a.noteSent(sentRegister{callID: a.id.callID, cseq: cseq, kind: kind})
 		a.removed = kind != regBind
 	}
 	if kind == regBind {
@@ -67,6 +68,15 @@ func (a *Agent) sendRegister(kind regKind, now time.Time) {
 	}
 	flow := a.flow
 	a.do(request, func(response *wire.Response, err error) any { return registerResult{flow, cseq, response, err} })
+}
+
+// noteSent remembers a REGISTER that may change what is bound.
+func (a *Agent) noteSent(sent sentRegister) {
+	const kept = 64
+	a.sent = append(a.sent, sent)
+	if len(a.sent) > kept {
+		a.sent = a.sent[1:]
+	}
 }
 
 // do sends the request off this goroutine and posts what comes of it.
@@ -79,12 +89,13 @@ func (a *Agent) do(request *wire.Request, result func(*wire.Response, error) any
 	}()
 }
 
-func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error) {
+// registerRequest is yet to be signed.
+func (a *Agent) registerRequest(kind regKind, callID string, cseq uint32) *wire.Request {
 	r := &wire.Request{Method: "REGISTER", URI: a.registerURI()}
 	r.Keep = kind == regBind && a.account.KeepAlive != KeepOff
 	// RFC 3608 6.1: the Service-Route is never put on a REGISTER.
 	a.addRoutes(r, a.proxyRoute())
-	a.addCommon(r, a.id.callID, a.registerTag(), "", cseq)
+	a.addCommon(r, callID, a.registerTag(), "", cseq)
 	switch kind {
 	case regBind, regUnbind:
 		expires := a.reg.expires
@@ -92,7 +103,7 @@ func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error
 			expires = 0
 		}
 		r.Headers = append(r.Headers,
-			wire.Header{Name: "Contact", Value: a.registerContact()},
+			wire.Header{Name: "Contact", Value: a.registerContact(ByHand{})},
 			wire.Header{Name: "Expires", Value: strconv.FormatUint(uint64(expires), 10)})
 	case regWipe:
 		r.Headers = append(r.Headers, wire.Header{Name: "Contact", Value: "*"}, wire.Header{Name: "Expires", Value: "0"})
@@ -104,7 +115,7 @@ func (a *Agent) registerRequest(kind regKind, cseq uint32) (*wire.Request, error
 		name, value, _ := strings.Cut(line, ":")
 		r.Headers = append(r.Headers, wire.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
 	}
-	return r, a.creds.Sign(r)
+	return r
 }
 
 func (a *Agent) usesOutbound() bool { return slices.Contains(a.reg.offers, "outbound") }
@@ -134,17 +145,26 @@ func (a *Agent) contactURI(r *wire.Request, params string) string {
 	return "sip:" + address + ";transport=" + wire.TCP + params
 }
 
-func (a *Agent) registerContact() string {
-	value := "<" + a.id.contact + ">"
-	value += ";+sip.instance=" + wire.Quote("<"+a.id.instance+">")
+// registerContact is our Contact, with what b has it say otherwise.
+func (a *Agent) registerContact(b ByHand) string {
+	regID := ""
 	if a.usesOutbound() {
-		value += ";reg-id=" + strconv.FormatUint(uint64(a.account.RegID), 10)
+		regID = strconv.FormatUint(uint64(a.account.RegID), 10)
 	}
-	if a.account.Q != "" {
-		value += ";q=" + a.account.Q
+	value := "<" + a.id.contact + ">"
+	if instance := orOurs(b.Instance, a.id.instance); instance != "" {
+		value += ";+sip.instance=" + wire.Quote("<"+instance+">")
 	}
-	if a.account.ContactExtra != "" {
-		value += ";" + a.account.ContactExtra
+	if regID = orOurs(b.RegID, regID); regID != "" {
+		value += ";reg-id=" + regID
+	}
+	if q := orOurs(b.Q, a.account.Q); q != "" {
+		value += ";q=" + q
+	}
+	for _, params := range []string{a.account.ContactExtra, b.ContactParams} {
+		if params != "" {
+			value += ";" + params
+		}
 	}
 	return value
 }

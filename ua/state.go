@@ -18,7 +18,7 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		Registration: Registration{
 			State: a.reg.state, Since: a.reg.since, Contact: a.id.contact, Instance: a.id.instance, RegID: a.account.RegID,
 			CallID: a.id.callID, CSeq: a.regCSeq, Status: a.reg.status, Reason: a.reg.reason, Granted: a.reg.granted,
-			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Pending: a.reg.inFlight == regBind, Slow: a.slowRegister(), RoundTrip: a.roundTrip,
+			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Pending: a.pending() == regBind, Slow: a.slowRegister(), RoundTrip: a.roundTrip,
 		},
 		Subscription: Subscription{
 			State: a.sub.state, Since: a.sub.since, Status: a.sub.status, Reason: a.sub.reason, Granted: a.sub.granted,

@@ -116,6 +116,7 @@ func (a *Agent) renewAll(cause string, now time.Time) {
 	flow.Close()
 	// What is under way got lost with it; its answer would be waited for in vain.
 	a.apply(a.reg.brokenIf(cause, now), now)
+	a.breakByHand(cause, now)
 	if a.sub.inFlight != "" {
 		a.apply(a.sub.broken(cause, true, now), now)
 	}

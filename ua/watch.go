@@ -189,7 +189,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 		return // the answer has told it, or our own timer
 	}
 	if m.own && removal {
-		if a.reg.inFlight == regBind {
+		if a.pending() == regBind {
 			// Did it overtake the answer to our REGISTER, or was it overtaken? The
 			// answer tells.
 			a.deferred = append(a.deferred, heldChange{change, at})
@@ -217,7 +217,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 
 func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
-		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.reg.inFlight, removed: a.removed,
+		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.pending(), removed: a.removed,
 		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
 		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, delay: a.roundTrip,
 	}
@@ -225,7 +225,7 @@ func (a *Agent) evidence(at time.Time) evidence {
 
 // settleDeferred judges the removals that waited for the end of our REGISTER.
 func (a *Agent) settleDeferred(now time.Time) {
-	if a.reg.inFlight == regBind {
+	if a.pending() == regBind {
 		return
 	}
 	held := a.deferred
@@ -362,18 +362,17 @@ func (a *Agent) countOwn(full bool, at time.Time) {
 	}
 	// While a REGISTER is under way the document may be from before it; and a
 	// partial one that tells of others says nothing of us.
-	if a.ownSeen && a.reg.inFlight != regBind && (full && a.listed || len(own) > 0) {
+	if a.ownSeen && a.pending() != regBind && (full && a.listed || len(own) > 0) {
 		before, from := a.ledger.public, a.ledger.publicFrom
 		a.tellGRUUs(at, a.ledger.notified(own))
 		a.differentGRUU(before, from, at)
 	}
 }
 
-// listedWith reports whether the table has our contact as the REGISTER of that
-// CSeq made it.
-func (a *Agent) listedWith(cseq uint32) bool {
+// listedWith reports whether the table has our contact as that REGISTER made it.
+func (a *Agent) listedWith(sent sentRegister) bool {
 	for _, row := range a.table.Rows() {
-		if row.Contact.CallID == a.id.callID && row.Contact.CSeq.Present && row.Contact.CSeq.Value == uint64(cseq) {
+		if sent.made(row.Contact) {
 			return true
 		}
 	}

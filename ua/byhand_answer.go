@@ -1,0 +1,286 @@
+package ua
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"regwatch/internal/wire"
+	"regwatch/reginfo"
+)
+
+// effectOf reads from the request, as it stands, what it would do. A removal under
+// our URI counts as ours though it shows another instance: a registrar that tells
+// bindings by their URIs alone will take it so.
+func (a *Agent) effectOf(r *wire.Request) turnEffect {
+	e := turnEffect{kind: regQuery, ours: a.isForUs(r)}
+	contacts, _ := r.Headers.ParseNameAddrs("Contact")
+	cseq, _, _ := r.Headers.CSeq()
+	for _, address := range contacts {
+		c := contactOf(address)
+		asked := asksFor(r, c)
+		removes := asked == 0
+		switch {
+		case c.URI == "*":
+			e.kind = regWipe
+		case a.account.WatchOnly || !a.id.registers(c) && !(removes && reginfo.SameURI(c.URI, a.id.contact)):
+			c.CallID, c.CSeq = r.Headers.Get("Call-ID"), reginfo.Num(uint64(cseq))
+			e.others = append(e.others, boundByHand{c, removes})
+			if e.kind == regQuery {
+				e.kind = regOther
+			}
+		case removes:
+			e.kind = regUnbind
+		default:
+			e.kind, e.asked = regBind, asked
+		}
+	}
+	if !e.ours {
+		return turnEffect{kind: regQuery}
+	}
+	return e
+}
+
+// isForUs reports whether a request is for our address-of-record, at our registrar.
+func (a *Agent) isForUs(r *wire.Request) bool {
+	to, err := wire.ParseNameAddr(r.Headers.Get("To"))
+	if err != nil || !reginfo.SameURI(to.URI, a.account.AOR) {
+		return false
+	}
+	asked, err := wire.ParseURI(r.URI)
+	ours, _ := parseHop(a.registerURI())
+	return err == nil && strings.EqualFold(asked.Host, ours.Host)
+}
+
+// asksFor is for how many seconds a Contact asks to be bound; what cannot be read
+// counts as not given, and that as an hour (RFC 3261 10.2.1.1).
+func asksFor(r *wire.Request, c reginfo.Contact) uint32 {
+	if c.Expires.Present {
+		return uint32(c.Expires.Value)
+	}
+	if n, ok := r.Headers.Number("Expires"); ok {
+		return n
+	}
+	return DefaultExpires
+}
+
+// noteByHand replaces what was known of the contacts, and keeps the newest.
+func (id *identity) noteByHand(list []boundByHand) {
+	const kept = 64
+	for _, b := range list {
+		id.others = append(slices.DeleteFunc(slices.Clone(id.others), func(known boundByHand) bool {
+			return known.contact.URI == b.contact.URI && known.contact.Instance == b.contact.Instance && known.contact.RegID == b.contact.RegID
+		}), b)
+	}
+	id.others = id.others[max(0, len(id.others)-kept):]
+}
+
+func (a *Agent) byHandResult(r turnResult, now time.Time) {
+	t := r.turn
+	if a.turn != t {
+		return
+	}
+	if r.err != nil {
+		a.endByHand(t, Exchange{}, r.err, now)
+		return
+	}
+	a.roundTrip = r.response.RoundTrip
+	a.learnFromAnswer(r.response)
+	end := func(fault string) { a.answeredByHand(t, r.response, fault, a.group.now()) }
+	challenged := r.response.Status == 401 || r.response.Status == 407
+	if !challenged || t.abandoned() || a.leaving != nil {
+		end("")
+		return
+	}
+	again := func(ok bool, fault string) {
+		switch {
+		case a.turn != t: // its caller went while the password was asked for
+		case !ok:
+			end(fault)
+		case t.cseq == highestCSeq:
+			end("no higher CSeq is left to answer with")
+		default:
+			a.apply([]effect{sendByHand{t}}, a.group.now())
+		}
+	}
+	switch t.what.Credentials {
+	case CredentialsNone:
+		end("not answered, as asked")
+	case CredentialsWrong:
+		ok, err := t.creds.Learn(r.response)
+		again(err == nil && ok && t.tries < exchangeMax, "answered with a wrong password, as asked")
+	default:
+		a.challenged(r.response, &t.answeredTo, t.tries, &a.reg.asking, again)
+	}
+}
+
+// answeredByHand takes the final answer.
+func (a *Agent) answeredByHand(t *turn, r *wire.Response, fault string, now time.Time) {
+	x := Exchange{Status: r.Status, RoundTrip: r.RoundTrip, Outcome: fmt.Sprintf("%d %s", r.Status, cut(r.Reason, 80))}
+	if fault != "" {
+		x.Outcome += ": " + fault
+	}
+	x.Outcome += ", answered in " + shortly(r.RoundTrip)
+	if r.Status < 300 {
+		contacts, _ := r.Headers.ParseNameAddrs("Contact")
+		for _, c := range contacts {
+			x.Contacts = append(x.Contacts, contactOf(c))
+		}
+	}
+	switch {
+	case !t.ours:
+	case r.Status < 300:
+		a.acceptedByHand(t, r, now)
+	default:
+		a.removed, a.id.others = t.before.removed, t.before.others
+	}
+	a.endByHand(t, x, nil, now)
+	if t.ours && r.Status < 300 {
+		a.responded(r, now)
+	}
+}
+
+// acceptedByHand takes from a 2xx what became of our own binding.
+func (a *Agent) acceptedByHand(t *turn, r *wire.Response, now time.Time) {
+	a.takeRoutes(r)
+	ours, listed := a.ourContact(r)
+	left := time.Duration(0)
+	if listed {
+		left = seconds(grantedBy(r, ours, t.asked))
+	}
+	switch t.kind {
+	case regBind:
+		if left == 0 {
+			a.apply(a.reg.lostByHand("the answer to a REGISTER by hand does not list our contact", now), now)
+			return
+		}
+		a.boundBy(sentRegister{callID: t.callID, cseq: t.cseq, kind: regBind, byHand: true}, r, ours, t.asked, now)
+		a.agreeKeepAlive(r, now)
+		a.apply(a.reg.boundByHand(left, r.Status, now), now)
+	case regUnbind, regWipe:
+		if left > 0 {
+			a.removed = t.before.removed
+			return
+		}
+		a.reaction.clear() // what was to happen by itself does not
+		a.apply(a.reg.removedByHand(r.Status, now), now)
+	case regQuery:
+		if !listed && a.reg.registered() {
+			a.absentByQuery(now)
+		}
+	case regOther:
+		if !listed {
+			// A registrar that tells bindings by their URIs took ours for the other.
+			left = a.leftOfURI(r)
+		}
+		a.reg.countedByHand(left, now)
+	}
+}
+
+// leftOfURI is how long our URI is still bound, whoever is said to have it.
+func (a *Agent) leftOfURI(r *wire.Response) time.Duration {
+	contacts, _ := r.Headers.ParseNameAddrs("Contact")
+	for _, c := range contacts {
+		if reginfo.SameURI(c.URI, a.id.contact) {
+			return seconds(grantedBy(r, c, 0))
+		}
+	}
+	return 0
+}
+
+// grantedBy is for how many seconds a 2xx says that a Contact is bound
+// (RFC 3261 10.2.4).
+func grantedBy(r *wire.Response, c wire.NameAddr, asked uint32) uint32 {
+	if n, ok := wire.LeadingNumber(c.Params.Get("expires")); ok {
+		return n
+	}
+	if n, ok := r.Headers.Number("Expires"); ok {
+		return n
+	}
+	return asked
+}
+
+// endByHand tells of the exchange and gives the turn on.
+func (a *Agent) endByHand(t *turn, x Exchange, err error, now time.Time) {
+	a.turn = nil
+	if err != nil {
+		if t.ours {
+			a.removed = t.before.removed
+		}
+		if x.Outcome == "" {
+			x.Outcome = explain(err)
+		}
+		err = fmt.Errorf("REGISTER by hand: %w", err)
+	}
+	x.Messages = t.exchange().Messages
+	if t.tries > 0 {
+		a.tellByHand(t, x, now)
+	}
+	t.done <- turnEnd{exchange: x, err: err}
+	a.apply(a.reg.finish(now), now)
+	a.settleDeferred(now)
+}
+
+func (a *Agent) tellByHand(t *turn, x Exchange, now time.Time) {
+	d := RegistrationDetail{
+		State: a.reg.state, AOR: a.account.AOR, RegID: a.account.RegID, Contact: a.id.contact, Transport: a.lastFlow.Transport,
+		Status: x.Status, Reason: "by hand: " + x.Outcome, CallID: t.callID, CSeq: t.cseq,
+	}
+	if d.State == "" {
+		d.State = Unregistered // an account that only watches
+	}
+	summary, accepted := d.Reason, x.Status/100 == 2
+	if accepted {
+		summary += fmt.Sprintf(", %d contact(s) bound", len(x.Contacts))
+	}
+	if a.reg.registered() {
+		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
+		if accepted && t.kind == regBind {
+			summary += fmt.Sprintf(": registered for %d s", int(a.reg.granted.Seconds()))
+		}
+	}
+	a.tell(now, summary, d)
+}
+
+// boundByHand: a REGISTER by hand bound our contact.
+func (r *registration) boundByHand(d time.Duration, status int, now time.Time) []effect {
+	r.status, r.failures, r.held, r.flowGone = status, 0, false, false
+	r.grant(now, d)
+	r.enter(Registered, "", now)
+	return []effect{boundEffect{}}
+}
+
+// removedByHand: a REGISTER by hand removed our contact, and it stays off.
+func (r *registration) removedByHand(status int, now time.Time) []effect {
+	r.status = status
+	r.drop()
+	r.enter(Unregistered, "unregistered by hand", now)
+	return []effect{lostEffect{cause: "we unregistered by hand"}}
+}
+
+// lostByHand: the registrar took a REGISTER by hand for our contact, and yet does
+// not list it. Who was registered wants to be so again.
+func (r *registration) lostByHand(reason string, now time.Time) []effect {
+	if !r.registered() {
+		return nil
+	}
+	r.drop()
+	r.failures++
+	r.retryAt = now.Add(backoff(r.failures))
+	r.enter(Retrying, reason, now)
+	return []effect{lostEffect{cause: reason}, tellRegistration{}}
+}
+
+// countedByHand: a REGISTER by hand that was not for our binding shows how long the
+// registrar counts that. Where it has changed it after all, the sooner end counts.
+func (r *registration) countedByHand(left time.Duration, now time.Time) {
+	if left == 0 || !r.registered() || !now.Add(left+expirySlack).Before(r.expiresAt) {
+		return
+	}
+	held := r.held
+	r.grant(now, left)
+	if held {
+		r.refreshAt = time.Time{}
+	}
+}
