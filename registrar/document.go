@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"slices"
 	"time"
 
 	"regwatch/internal/wire"
@@ -17,6 +18,9 @@ type change struct {
 
 // terminates reports whether the binding is gone.
 func (c change) terminates() bool { return c.event.LeadsTo() == reginfo.ContactTerminated }
+
+// loss reports whether the binding went by its owner's wish or by the clock.
+func (c change) loss() bool { return c.event == reginfo.Unregistered || c.event == reginfo.Expired }
 
 // contactOf is what a document says of a binding (RFC 3680 5.1, RFC 5628 5).
 func (r *Registrar) contactOf(rec *record, b *binding) reginfo.Contact {
@@ -68,8 +72,15 @@ func (r *Registrar) publish(rec *record, changes []change) (told int) {
 	r.manners.documents.changed(r, rec, changes)
 	// A subscription may end on the way and leave the list: a copy is walked.
 	for _, s := range append([]*subscription(nil), rec.subscriptions...) {
+		over := r.manners.lossEndsSubscriptions && slices.ContainsFunc(changes, change.loss)
+		if over {
+			s.expires = time.Time{}
+		}
 		for _, body := range r.manners.documents.bodies(r, s, changes) {
 			r.enqueue(s, body)
+		}
+		if over {
+			r.forget(s)
 		}
 		told++
 	}
@@ -105,10 +116,8 @@ func (standardDocuments) bodies(_ *Registrar, s *subscription, changes []change)
 }
 
 // encode writes the next document of the subscription.
-func (s *subscription) encode(state reginfo.DocState, registration reginfo.Registration) []byte {
-	document := reginfo.Document{
-		Version: reginfo.Num(s.version), State: state, Registrations: []reginfo.Registration{registration},
-	}
+func (s *subscription) encode(state reginfo.DocState, registrations ...reginfo.Registration) []byte {
+	document := reginfo.Document{Version: reginfo.Num(s.version), State: state, Registrations: registrations}
 	s.version++
 	return reginfo.Encode(&document)
 }

@@ -64,7 +64,7 @@ func (rec *record) predecessor(c *binding) (callID string, found bool) {
 // temporary GRUU. Another Call-ID than its predecessor's makes all earlier ones
 // of the instance invalid (RFC 5627 5.1).
 func (r *Registrar) assignTemporary(rec *record, c *binding) {
-	if !r.manners.gruu || c.instance == "" {
+	if !r.manners.temporaryGRUU || c.instance == "" {
 		return
 	}
 	key := strings.ToLower(c.instance)

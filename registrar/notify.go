@@ -38,9 +38,12 @@ func (r *Registrar) enqueue(s *subscription, body []byte) {
 		r.forget(s)
 		return
 	}
-	state := "terminated;reason=timeout"
-	if left := time.Until(s.expires); left > 0 {
+	state := "terminated"
+	switch left := time.Until(s.expires); {
+	case left > 0:
 		state = "active;expires=" + seconds(left+time.Second-1)
+	case r.manners.givesReason:
+		state += ";reason=timeout"
 	}
 	s.queue = append(s.queue, notice{state, body})
 	r.advance(s)

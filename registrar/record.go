@@ -66,6 +66,7 @@ func escapeUser(s string) string {
 type record struct {
 	aor           aor
 	id            string // of its registration element
+	telID         string // of that of its telephone number; "" where it has none
 	bindings      []*binding
 	subscriptions []*subscription
 	temporary     map[string]*temporary // temporary GRUUs by instance, in lower case
@@ -80,6 +81,9 @@ func (r *Registrar) recordOf(a aor) *record {
 		rec = &record{aor: a, temporary: make(map[string]*temporary)}
 		if rec.id = "a" + digestOf(a.key()); r.manners.addressIDs {
 			rec.id = r.ids.take()
+		}
+		if r.manners.implicitSet {
+			rec.telID = r.ids.take()
 		}
 		r.records[a.key()] = rec
 	}

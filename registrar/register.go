@@ -76,7 +76,7 @@ func (r *Registrar) register(in *wire.Incoming) {
 		in.Respond(*refused)
 		return
 	}
-	in.Respond(r.registered(in, rec, outbound)) // step 8
+	in.Respond(r.registered(in, rec, changes, outbound)) // step 8
 	r.publish(rec, changes)
 }
 
@@ -277,12 +277,20 @@ func (r *Registrar) replace(rec *record, held, b *binding) {
 }
 
 // registered is the 200 with everything that is bound.
-func (r *Registrar) registered(in *wire.Incoming, rec *record, outbound bool) wire.Answer {
+func (r *Registrar) registered(in *wire.Incoming, rec *record, changes []change, outbound bool) wire.Answer {
 	now := time.Now()
 	withGRUU := in.Headers.HasToken("Supported", "gruu") || in.Headers.HasToken("Require", "gruu")
 	var headers wire.Headers
 	for _, b := range rec.bindings {
-		headers = append(headers, wire.Header{Name: "Contact", Value: r.contactValue(rec, b, now, withGRUU)})
+		headers = append(headers, wire.Header{Name: "Contact", Value: r.contactValue(rec, b, b.remaining(now), withGRUU)})
+	}
+	for _, c := range changes {
+		if r.manners.answersRemoved && c.terminates() {
+			headers = append(headers, wire.Header{Name: "Contact", Value: r.contactValue(rec, c.binding, 0, withGRUU)})
+		}
+	}
+	if r.manners.implicitSet && len(rec.bindings) > 0 { // RFC 7315 4.1
+		headers = append(headers, wire.Header{Name: "P-Associated-URI", Value: "<" + rec.aor.String() + ">, <" + rec.aor.number() + ">"})
 	}
 	for _, line := range in.Headers.Values("Path") {
 		headers = append(headers, wire.Header{Name: "Path", Value: line}) // RFC 3327 5.3
@@ -301,7 +309,7 @@ func (r *Registrar) registered(in *wire.Incoming, rec *record, outbound bool) wi
 }
 
 // contactValue writes a binding as it stands in a 200.
-func (r *Registrar) contactValue(rec *record, b *binding, now time.Time, withGRUU bool) string {
+func (r *Registrar) contactValue(rec *record, b *binding, left uint64, withGRUU bool) string {
 	var out strings.Builder
 	if b.contact.Display != "" {
 		out.WriteString(wire.Quote(b.contact.Display) + " ")
@@ -319,7 +327,10 @@ func (r *Registrar) contactValue(rec *record, b *binding, now time.Time, withGRU
 	if b.q != "" {
 		out.WriteString(";q=" + b.q)
 	}
-	out.WriteString(";expires=" + strconv.FormatUint(b.remaining(now), 10))
+	if r.manners.answersLess {
+		left -= left / 10
+	}
+	out.WriteString(";expires=" + strconv.FormatUint(left, 10))
 	if pub, temp, _ := r.gruusOf(rec, b); withGRUU && pub != "" {
 		out.WriteString(";pub-gruu=" + wire.Quote(pub))
 		if temp != "" {

@@ -92,7 +92,7 @@ func (r *Registrar) subscribe(in *wire.Incoming) {
 		return
 	}
 	s := newSubscription(in, rec, event.Params.Get("id"))
-	s.contact = r.ownContact(in)
+	s.contact, s.version = r.ownContact(in), r.manners.versionsFrom
 	rec.subscriptions = append(rec.subscriptions, s)
 	r.subscriptions[s.key()] = s
 	r.extend(in, s, contacts, asked)
@@ -165,7 +165,11 @@ func (r *Registrar) extend(in *wire.Incoming, s *subscription, contacts []wire.N
 	}
 	granted := r.granted(asked)
 	s.expires = time.Now().Add(granted)
-	headers := wire.Headers{{Name: "Expires", Value: seconds(granted)}, {Name: "Contact", Value: "<" + s.contact + ">"}}
+	contact := s.contact
+	if r.manners.answersAOR {
+		contact = s.record.aor.String()
+	}
+	headers := wire.Headers{{Name: "Expires", Value: seconds(granted)}, {Name: "Contact", Value: "<" + contact + ">"}}
 	for _, route := range in.Headers.Values("Record-Route") {
 		headers = append(headers, wire.Header{Name: "Record-Route", Value: route})
 	}

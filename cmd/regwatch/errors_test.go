@@ -48,7 +48,7 @@ func TestErrors(t *testing.T) {
 		{"decode nothing", "", []string{"decode"}, 2, "regwatch: decode: which file?\nregwatch decode notify.xml | regwatch decode - < notify.xml\n"},
 		{"decode missing", "", []string{"decode", "DIR/none.xml"}, 2, "regwatch: decode DIR/none.xml: no such file or directory\n"},
 		{"lab address", "", []string{"lab", "--listen", "localhost"}, 2, "regwatch: --listen: \"localhost\" is no address with a port\nregwatch lab --listen 127.0.0.1:5060\n"},
-		{"lab profile", "", []string{"lab", "--profile", "asterisk"}, 2, "regwatch: --profile: \"asterisk\" is unknown; there are rfc or kamailio\n"},
+		{"lab profile", "", []string{"lab", "--profile", "asterisk"}, 2, "regwatch: --profile: \"asterisk\" is unknown; there are rfc or kamailio or kamailio-scscf or clearwater\n"},
 		{"lab users", "[[account]]", []string{"lab", "--users", "DIR/config.toml"}, 2, "regwatch: --users: DIR/config.toml:1: no user and password\nwrite USER:PASSWORD\n"},
 		{"version with words", "", []string{"version", "x"}, 2, "regwatch: version takes no \"x\"\nregwatch version --help\n"},
 	} {
