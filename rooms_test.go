@@ -25,7 +25,8 @@ var rooms = map[string][]string{
 	"internal/testcert":    {},
 	"ua":                   {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"registrar":            {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
-	"internal/config":      {"ua"},
+	"internal/tables":      {},
+	"internal/config":      {"ua", "internal/tables"},
 	"internal/journal":     {"ua"},
 	"internal/capture":     {"internal/trace", "internal/guard"},
 	"tui":                  {"ua", "reginfo", "reginfo/finding", "internal/trace", "internal/guard"},
@@ -41,7 +42,7 @@ var guests = map[string][]string{
 	"github.com/icholy/digest":      {"internal/wire"},
 	"github.com/miekg/dns":          {"internal/wire", "internal/wire/memnet"},
 	"github.com/spf13/":             {"cmd/regwatch"},
-	"github.com/BurntSushi/toml":    {"internal/config"},
+	"github.com/BurntSushi/toml":    {"internal/tables"},
 }
 
 // TestRooms holds the house together: what a package imports shows what it

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"regwatch/internal/capture"
-	"regwatch/internal/config"
 	"regwatch/internal/guard"
+	"regwatch/internal/tables"
 )
 
 // The exit statuses. Scripts rely on them.
@@ -51,7 +51,7 @@ func explain(stderr io.Writer, err error) int {
 			return status
 		}
 	}
-	var faults config.Faults
+	var faults tables.Faults
 	if errors.As(err, &faults) {
 		for _, fault := range faults {
 			say(stderr, fault.Error())

@@ -1,7 +1,7 @@
 // Package config reads the config file: TOML in, checked accounts out. Every
 // fault names its file, line and key, and says what the key may be.
 //
-// It imports ua for the accounts and the TOML library, and starts nothing: no
+// It imports ua for the accounts and tables for the TOML, and starts nothing: no
 // sockets, no agents, no screen. A password's source is only kept; it is asked
 // when an agent needs it.
 package config
@@ -16,8 +16,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/BurntSushi/toml"
-
+	"regwatch/internal/tables"
 	"regwatch/ua"
 )
 
@@ -50,7 +49,7 @@ func Default() (string, error) {
 }
 
 // Load reads and checks a config file. A file that cannot be read gives the
-// system's error; one that is wrong gives Faults.
+// system's error; one that is wrong gives tables.Faults.
 func Load(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -70,17 +69,12 @@ func readableByOthers(mode fs.FileMode) bool { return mode.Perm()&0o044 != 0 }
 
 // parse reads the text of a config file; secret tells that a password is in it.
 func parse(path, text string) (c *Config, secret bool, err error) {
-	text = strings.TrimPrefix(text, "\ufeff")
-	var all map[string]any
-	if _, err := toml.Decode(text, &all); err != nil {
-		return nil, false, Faults{syntaxFault(path, err)}
-	}
-	tables, err := blocks(text)
+	blocks, err := tables.Read(path, text)
 	if err != nil {
-		return nil, false, Faults{syntaxFault(path, err)}
+		return nil, false, err
 	}
 	r := reader{config: &Config{File: path}}
-	for _, b := range tables {
+	for _, b := range blocks {
 		r.block(b)
 	}
 	for _, d := range r.drafts {
@@ -88,7 +82,7 @@ func parse(path, text string) (c *Config, secret bool, err error) {
 	}
 	r.names()
 	if len(r.faults) > 0 {
-		slices.SortStableFunc(r.faults, func(a, b *Fault) int { return a.Line - b.Line })
+		slices.SortStableFunc(r.faults, func(a, b *tables.Fault) int { return a.Line - b.Line })
 		return nil, false, r.faults
 	}
 	for _, d := range r.drafts {
@@ -97,50 +91,42 @@ func parse(path, text string) (c *Config, secret bool, err error) {
 	return r.config, r.secret, nil
 }
 
-func syntaxFault(path string, err error) *Fault {
-	var wrong toml.ParseError
-	if errors.As(err, &wrong) {
-		return &Fault{File: path, Line: wrong.Position.Line, What: wrong.Message}
-	}
-	return &Fault{File: path, What: err.Error()}
-}
-
 // reader walks the blocks of a file and gathers what it finds.
 type reader struct {
 	config *Config
 	drafts []*draft
-	faults Faults
+	faults tables.Faults
 	secret bool
 }
 
 func (r *reader) fault(line int, key, format string, args ...any) {
-	r.faults = append(r.faults, &Fault{File: r.config.File, Line: line, Key: key, What: fmt.Sprintf(format, args...)})
+	r.faults = append(r.faults, &tables.Fault{File: r.config.File, Line: line, Key: key, What: fmt.Sprintf(format, args...)})
 }
 
 func (r *reader) warn(line int, key, what string) {
 	r.config.Warnings = append(r.config.Warnings, fmt.Sprintf("%s:%d: %s: %s", r.config.File, line, key, what))
 }
 
-func (r *reader) block(b block) {
-	name := strings.Join(b.path, ".")
+func (r *reader) block(b tables.Block) {
+	name := strings.Join(b.Path, ".")
 	switch {
-	case name == "account" && b.list:
-		r.begin(b.line)
+	case name == "account" && b.List:
+		r.begin(b.Line)
 	case name == "account":
-		r.fault(b.line, "account", "is a single table; write [[account]], once or more")
+		r.fault(b.Line, "account", "is a single table; write [[account]], once or more")
 		return
-	case b.list && isTable(name):
-		r.fault(b.line, name, "is a list of tables; write [%s]", name)
+	case b.List && isTable(name):
+		r.fault(b.Line, name, "is a list of tables; write [%s]", name)
 		return
-	case b.list:
-		r.fault(b.line, name, "is an unknown list of tables; the only one is [[account]]")
+	case b.List:
+		r.fault(b.Line, name, "is an unknown list of tables; the only one is [[account]]")
 		return
-	case len(b.path) > 0 && !isTable(name):
-		r.fault(b.line, name, "is an unknown table; the nearest known one is %s", bracketed(nearest(name, tableNames())))
+	case len(b.Path) > 0 && !isTable(name):
+		r.fault(b.Line, name, "is an unknown table; the nearest known one is %s", bracketed(tables.Nearest(name, tableNames())))
 		return
 	}
-	for _, e := range b.entries {
-		r.entry(strings.Join(append(slices.Clone(b.path), e.path...), "."), e)
+	for _, e := range b.Entries {
+		r.entry(strings.Join(append(slices.Clone(b.Path), e.Path...), "."), e)
 	}
 }
 
@@ -150,13 +136,13 @@ func (r *reader) begin(line int) {
 }
 
 // entry reads one value; name is its whole name.
-func (r *reader) entry(name string, e entry) {
+func (r *reader) entry(name string, e tables.Entry) {
 	if name == "account" { // account = [{aor = "..."}, ...]
-		if list, ok := tablesOf(e.value); ok {
+		if list, ok := tablesOf(e.Value); ok {
 			for _, table := range list {
-				r.begin(e.line)
-				for _, inner := range flatten(nil, nil, table, e.line) {
-					r.entry("account."+strings.Join(inner.path, "."), inner)
+				r.begin(e.Line)
+				for _, inner := range tables.Flatten(table, e.Line) {
+					r.entry("account."+strings.Join(inner.Path, "."), inner)
 				}
 			}
 			return
@@ -168,32 +154,32 @@ func (r *reader) entry(name string, e entry) {
 	case !known:
 		if !strings.Contains(name, ".") {
 			if _, misplaced := keyOf("account." + name); misplaced {
-				r.fault(e.line, name, "stands before the first [[account]]; it belongs below one")
+				r.fault(e.Line, name, "stands before the first [[account]]; it belongs below one")
 				return
 			}
 		}
-		r.fault(e.line, below, "%s", unknown(name))
+		r.fault(e.Line, below, "%s", unknown(name))
 		return
 	case ofAccount && len(r.drafts) == 0:
-		r.fault(e.line, below, "stands before the first [[account]]; it belongs below one")
+		r.fault(e.Line, below, "stands before the first [[account]]; it belongs below one")
 		return
 	}
 	where := place{config: r.config}
 	if ofAccount {
 		where.account = r.drafts[len(r.drafts)-1]
-		where.account.lines[below] = e.line
+		where.account.lines[below] = e.Line
 	}
-	r.secret = r.secret || k.secret && e.value != ""
-	if hasControl(e.value) {
-		r.fault(e.line, below, "%s, must be without control characters", is(k, e.value))
+	r.secret = r.secret || k.secret && e.Value != ""
+	if hasControl(e.Value) {
+		r.fault(e.Line, below, "%s, must be without control characters", is(k, e.Value))
 		return
 	}
-	if err := k.set(where, e.value); err != nil {
-		r.fault(e.line, below, "%s, must be %v", is(k, e.value), err)
+	if err := k.set(where, e.Value); err != nil {
+		r.fault(e.Line, below, "%s, must be %v", is(k, e.Value), err)
 		return
 	}
 	if k.idle {
-		r.warn(e.line, below, "has no effect yet in this version")
+		r.warn(e.Line, below, "has no effect yet in this version")
 	}
 }
 
@@ -260,7 +246,7 @@ func (r *reader) check(d *draft) {
 	if line == 0 {
 		line = d.line
 	}
-	if slices.ContainsFunc(r.faults, func(f *Fault) bool { return f.Line == line && f.Key == field.Key }) {
+	if slices.ContainsFunc(r.faults, func(f *tables.Fault) bool { return f.Line == line && f.Key == field.Key }) {
 		return
 	}
 	what := field.Fault
@@ -350,13 +336,4 @@ func tablesOf(value any) ([]map[string]any, bool) {
 		tables = append(tables, table)
 	}
 	return tables, true
-}
-
-func sortedKeys(values map[string]any) []string {
-	var names []string
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

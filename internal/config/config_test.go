@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"regwatch/internal/tables"
 	"regwatch/ua"
 )
 
@@ -56,7 +57,7 @@ func TestFaultLines(t *testing.T) {
 				}
 				for ending, text := range map[string]string{"LF": text.String(), "CRLF": strings.ReplaceAll(text.String(), "\n", "\r\n")} {
 					_, _, err := parse("c.toml", text)
-					var faults Faults
+					var faults tables.Faults
 					if !errors.As(err, &faults) {
 						t.Fatalf("%s: got %v, want a fault", ending, err)
 					}
@@ -224,13 +225,5 @@ func TestWarnings(t *testing.T) {
 func TestLoadMissing(t *testing.T) {
 	if _, err := Load(filepath.Join(t.TempDir(), "none.toml")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestNearest(t *testing.T) {
-	for name, want := range map[string]string{"expire": "expires", "pasword": "password", "AOR": "aor", "transprot": "transport"} {
-		if got := nearest(name, []string{"aor", "expires", "password", "transport"}); !strings.EqualFold(got, want) {
-			t.Errorf("%s: got %s, want %s", name, got, want)
-		}
 	}
 }

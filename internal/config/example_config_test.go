@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"regwatch"
+	"regwatch/internal/tables"
 )
 
 // setting is a line of the example that is commented out.
@@ -26,29 +27,29 @@ func uncommented() string {
 // TestExampleComplete: every key stands in the example, with a value that its
 // setter takes, and marked where it does nothing yet.
 func TestExampleComplete(t *testing.T) {
-	tables, err := blocks(uncommented())
+	blocks, err := tables.Read("example", uncommented())
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(uncommented(), "\n")
 	var seen []string
-	for _, b := range tables {
-		for _, e := range b.entries {
-			name := strings.Join(append(slices.Clone(b.path), e.path...), ".")
+	for _, b := range blocks {
+		for _, e := range b.Entries {
+			name := strings.Join(append(slices.Clone(b.Path), e.Path...), ".")
 			seen = append(seen, name)
 			k, ok := keyOf(name)
 			if !ok {
-				t.Errorf("line %d: %s: %s", e.line, name, unknown(name))
+				t.Errorf("line %d: %s: %s", e.Line, name, unknown(name))
 				continue
 			}
-			if err := k.set(place{&Config{}, &draft{}}, e.value); err != nil {
-				t.Errorf("line %d: %s = %v: must be %v", e.line, name, e.value, err)
+			if err := k.set(place{&Config{}, &draft{}}, e.Value); err != nil {
+				t.Errorf("line %d: %s = %v: must be %v", e.Line, name, e.Value, err)
 			}
 			// A comment above the lines may mark them all.
-			above := strings.Join(lines[:e.line-1], "\n")
+			above := strings.Join(lines[:e.Line-1], "\n")
 			above = above[strings.LastIndex(above, "\n\n")+1:]
-			if marked := strings.Contains(lines[e.line-1], "Not yet") || strings.Contains(above, "# Not yet.") || strings.Contains(above, "IMS. Not yet."); k.idle && !marked {
-				t.Errorf("line %d: %s has no effect yet, and is not marked so", e.line, name)
+			if marked := strings.Contains(lines[e.Line-1], "Not yet") || strings.Contains(above, "# Not yet.") || strings.Contains(above, "IMS. Not yet."); k.idle && !marked {
+				t.Errorf("line %d: %s has no effect yet, and is not marked so", e.Line, name)
 			}
 		}
 	}

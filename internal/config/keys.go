@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"regwatch/internal/tables"
 	"regwatch/ua"
 )
 
@@ -128,7 +129,7 @@ func unknown(name string) string {
 	if len(siblings) == 0 {
 		return "is unknown, and so is its table; known are [[account]], [account.on], [account.tls], [ui], [journal] and [metrics]"
 	}
-	return "is unknown; the nearest known one is \"" + nearest(own, siblings) + "\""
+	return "is unknown; the nearest known one is \"" + tables.Nearest(own, siblings) + "\""
 }
 
 // split parts a whole name at its last dot.

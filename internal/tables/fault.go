@@ -1,15 +1,15 @@
-package config
+package tables
 
 import (
 	"fmt"
 	"strings"
 )
 
-// Fault is one thing wrong with a config file.
+// Fault is one thing wrong with a file.
 type Fault struct {
 	File string
 	Line int    // from 1; 0 where it concerns the whole file
-	Key  string // below its account or at the top; "" where it is no key
+	Key  string // "" where it is no key
 	What string // what is wrong, and what it may be
 }
 
@@ -27,7 +27,7 @@ func (f *Fault) Error() string {
 	return b.String()
 }
 
-// Faults is everything wrong with a config file, in the order of its lines;
+// Faults is everything wrong with a file, in the order of its lines;
 // never empty where it is an error.
 type Faults []*Fault
 

@@ -1,6 +1,15 @@
-package config
+// Package tables reads a file of settings: TOML, cut into its tables, with the
+// line of every value, so that what is wrong with one can be told with its place.
+// It knows what may be wrong with the syntax; what the values mean is for those
+// who read them.
+//
+// The one room that knows the TOML library. Nothing of ours may enter.
+package tables
 
 import (
+	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -11,24 +20,47 @@ import (
 // one name. So the file is read twice: whole, which finds every fault of
 // syntax with its line, and then cut into statements, each decoded alone.
 
-// block is a table of the file with what stands directly in it.
-type block struct {
-	path    []string // nil: the top, before the first header
-	list    bool     // written [[so]]
-	line    int      // of the header, from 1
-	entries []entry
+// Block is a table of the file with what stands directly in it.
+type Block struct {
+	Path    []string // nil: the top, before the first header
+	List    bool     // written [[so]]
+	Line    int      // of the header, from 1
+	Entries []Entry
 }
 
-// entry is one value, with inline tables and dotted keys taken apart.
-type entry struct {
-	path  []string // below the block
-	line  int      // where its statement begins
-	value any      // string, int64, float64, bool, time.Time, []any
+// Entry is one value, with inline tables and dotted keys taken apart.
+type Entry struct {
+	Path  []string // below the block
+	Line  int      // where its statement begins
+	Value any      // string, int64, float64, bool, time.Time, []any
 }
 
-// blocks cuts text, which must be valid TOML, into its tables.
-func blocks(text string) ([]block, error) {
-	all := []block{{line: 1}}
+// Read cuts text into its tables, in the order of the file. Text that is no TOML
+// gives Faults, which name the file.
+func Read(file, text string) ([]Block, error) {
+	text = strings.TrimPrefix(text, "\ufeff")
+	var all map[string]any
+	if _, err := toml.Decode(text, &all); err != nil {
+		return nil, Faults{syntaxFault(file, err)}
+	}
+	tables, err := blocks(text)
+	if err != nil {
+		return nil, Faults{syntaxFault(file, err)}
+	}
+	return tables, nil
+}
+
+func syntaxFault(file string, err error) *Fault {
+	var wrong toml.ParseError
+	if errors.As(err, &wrong) {
+		return &Fault{File: file, Line: wrong.Position.Line, What: wrong.Message}
+	}
+	return &Fault{File: file, What: err.Error()}
+}
+
+// blocks cuts text, which is valid TOML.
+func blocks(text string) ([]Block, error) {
+	all := []Block{{Line: 1}}
 	line := 1
 	for rest := text; ; {
 		gap, after := skipBlank(rest)
@@ -43,29 +75,32 @@ func blocks(text string) ([]block, error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, block{path: path, list: list, line: line})
+			all = append(all, Block{path, list, line, nil})
 		} else {
 			var values map[string]any
 			if _, err := toml.Decode(statement, &values); err != nil {
 				return nil, err
 			}
 			last := &all[len(all)-1]
-			last.entries = flatten(last.entries, nil, values, line)
+			last.Entries = flatten(last.Entries, nil, values, line)
 		}
 		line += strings.Count(statement, "\n")
 		rest = rest[end:]
 	}
 }
 
-// flatten appends the leaves of a table. Arrays stay whole.
-func flatten(to []entry, path []string, values map[string]any, line int) []entry {
-	for _, name := range sortedKeys(values) {
+// Flatten gives the leaves of a table that stood in an array. Arrays in it stay
+// whole.
+func Flatten(values map[string]any, line int) []Entry { return flatten(nil, nil, values, line) }
+
+func flatten(to []Entry, path []string, values map[string]any, line int) []Entry {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		below := append(path[:len(path):len(path)], name)
 		if table, ok := values[name].(map[string]any); ok {
 			to = flatten(to, below, table, line)
 			continue
 		}
-		to = append(to, entry{below, line, values[name]})
+		to = append(to, Entry{below, line, values[name]})
 	}
 	return to
 }

@@ -1,14 +1,14 @@
-package config
+package tables
 
 import (
 	"slices"
 	"strings"
 )
 
-// nearest returns the word that has the name as a part of it, as outbound_proxy
+// Nearest returns the word that has the name as a part of it, as outbound_proxy
 // has proxy, else the one that takes the fewest edits; the first of several. It
 // returns "" without words.
-func nearest(name string, words []string) string {
+func Nearest(name string, words []string) string {
 	for _, word := range words {
 		if len(name) > 2 && slices.Contains(strings.Split(word, "_"), name) {
 			return word
