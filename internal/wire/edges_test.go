@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -126,4 +127,53 @@ func TestConnectingTogether(t *testing.T) {
 			all.Wait()
 		})
 	}
+}
+
+// RFC 3261 17.2.2: copies of one request that come at once are one request, which
+// is delivered once and answered. sipgo's handler may get hold of any of them.
+func TestCopiesAtOnce(t *testing.T) {
+	const requests, copies = 200, 6
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New()
+		stack, err := wire.OpenStack(t.Context(), wire.Options{
+			Network: n.Host("192.0.2.1"), Transport: wire.UDP, Local: netip.MustParseAddrPort("192.0.2.1:5060"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stack.Close()
+		delivered := 0
+		stack.Attach("me", func(in *wire.Incoming) {
+			delivered++
+			in.Respond(wire.Answer{Status: 200, Reason: "OK"})
+		})
+		socket, err := n.Host("192.0.2.2").ListenPacket(t.Context(), netip.MustParseAddrPort("192.0.2.2:5060"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered := make(map[string]bool) // by CSeq
+		var done sync.WaitGroup
+		done.Go(func() {
+			for buffer := make([]byte, 65535); ; {
+				size, _, err := socket.ReadFrom(buffer)
+				if err != nil {
+					return
+				}
+				_, after, _ := strings.Cut(string(buffer[:size]), "\r\nCSeq: ")
+				cseq, _, _ := strings.Cut(after, "\r\n")
+				answered[cseq] = true
+			}
+		})
+		for i := range uint32(requests) {
+			for range copies {
+				socket.WriteTo([]byte(notify(i)), net.UDPAddrFromAddrPort(stack.Local()))
+			}
+			synctest.Wait()
+		}
+		socket.Close()
+		done.Wait()
+		if delivered != requests || len(answered) != requests {
+			t.Errorf("of %d requests %d were delivered, %d answered", requests, delivered, len(answered))
+		}
+	})
 }

@@ -67,7 +67,7 @@ func (s *Stack) received(message sip.Message) {
 		Transport: s.options.Transport,
 		Local:     s.local,
 		Source:    unmap(source),
-		answer:    s.answers.of(request, now),
+		answer:    s.answers.of(sameness(request), now),
 	}
 	if in.Flow = s.FlowTo(in.Source); in.Flow == nil {
 		return // its connection is gone already
@@ -91,6 +91,14 @@ func retransmissionKey(r *sip.Request) string {
 	return fmt.Sprint(branch, " ", via.Host, ":", via.Port, " ", r.Method)
 }
 
+// sameness is the same for a request and its copies, and for no other request.
+// The handler that sipgo calls may hold another copy than the one delivered: of
+// two that come at once either may be the first to reach it.
+func sameness(r *sip.Request) string {
+	h := fromHeaders(r.Headers())
+	return fmt.Sprint(retransmissionKey(r), " ", h.Get("Call-ID"), " ", h.Get("CSeq"), " ", h.Tag("From"))
+}
+
 // handle is sipgo's handler for every method. sipgo ends the transaction when
 // it returns, so it stays until the answer is there.
 func (s *Stack) handle(request *sip.Request, tx sip.ServerTransaction) {
@@ -102,8 +110,9 @@ func (s *Stack) handle(request *sip.Request, tx sip.ServerTransaction) {
 		tx.Respond(buildAnswer(request, Answer{Status: 481, Reason: "Call/Transaction Does Not Exist"}))
 		return
 	}
-	answer := s.answers.of(request, time.Now())
-	defer s.answers.forget(request)
+	same := sameness(request)
+	answer := s.answers.of(same, time.Now())
+	defer s.answers.forget(same)
 	limit := time.NewTimer(answerWait)
 	defer limit.Stop()
 	select {
@@ -152,7 +161,7 @@ func buildAnswer(request *sip.Request, a Answer) *sip.Response {
 // wire order, and as a transaction in a handler. Either may be first.
 type answers struct {
 	mu     sync.Mutex
-	open   map[*sip.Request]waiting
+	open   map[string]waiting   // by sameness
 	seen   map[string]time.Time // retransmission keys of the last answerWait
 	oldest []string             // of seen, in order of arrival
 	paths  map[path]passage     // of the last answerWait
@@ -178,7 +187,7 @@ type waiting struct {
 const answersKept = 4096
 
 func (a *answers) init() {
-	a.open = make(map[*sip.Request]waiting)
+	a.open = make(map[string]waiting)
 	a.seen = make(map[string]time.Time)
 	a.paths = make(map[path]passage)
 }
@@ -205,30 +214,30 @@ func (a *answers) merged(who [3]string, cseq uint32, key string, now time.Time) 
 	return false
 }
 
-func (a *answers) of(request *sip.Request, now time.Time) chan Answer {
+func (a *answers) of(same string, now time.Time) chan Answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if w, ok := a.open[request]; ok {
+	if w, ok := a.open[same]; ok {
 		return w.answer
 	}
 	if len(a.open) >= answersKept {
 		// A request that sipgo dropped between the two ways is never forgotten by
 		// its handler.
-		for r, w := range a.open {
+		for key, w := range a.open {
 			if now.Sub(w.since) > 2*answerWait {
-				delete(a.open, r)
+				delete(a.open, key)
 			}
 		}
 	}
 	answer := make(chan Answer, 1)
-	a.open[request] = waiting{answer, now}
+	a.open[same] = waiting{answer, now}
 	return answer
 }
 
-func (a *answers) forget(request *sip.Request) {
+func (a *answers) forget(same string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.open, request)
+	delete(a.open, same)
 }
 
 // repeated reports whether the key was seen within answerWait, and notes it.
