@@ -26,6 +26,7 @@ var rooms = map[string][]string{
 	"ua":                   {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"registrar":            {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"internal/tables":      {},
+	"scenario":             {"registrar", "internal/wire", "internal/guard", "internal/tables"},
 	"internal/config":      {"ua", "internal/tables"},
 	"internal/journal":     {"ua"},
 	"internal/capture":     {"internal/trace", "internal/guard"},

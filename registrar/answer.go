@@ -20,6 +20,9 @@ const (
 // answer handles one request; it runs on the registrar's goroutine, in the order
 // in which requests came off the wire (RFC 3261 10.3).
 func (r *Registrar) answer(in *wire.Incoming) {
+	if r.options.First != nil && r.options.First(in) {
+		return
+	}
 	if fault := malformed(in); fault != "" {
 		in.Respond(refusal(400, fault))
 		return

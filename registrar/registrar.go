@@ -62,6 +62,10 @@ type Options struct {
 	MaxExpires    time.Duration // longer ones are cut; 0: DefaultMaxExpires
 	FlowTimer     time.Duration // asked of flows in the 2xx (RFC 5626 4.4), in whole seconds; 0: not
 	Trace         *trace.Ring   // nil: none
+	// First is shown every request before it is served; true says that it has
+	// dealt with it. It is called on the registrar's own goroutine, in the order of
+	// the wire, and must not block. nil: nobody is.
+	First func(*wire.Incoming) bool
 	// OnPanic is told of a panic on a goroutine of the registrar, once it is
 	// over; nil lets it end the program.
 	OnPanic func(error)

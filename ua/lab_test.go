@@ -87,8 +87,17 @@ var users = map[string]string{"alice": "secret", "bob": "hidden"}
 // function by close, or by kill as a crash would.
 func (l *lab) watch(host, stateDir string, accounts ...ua.Account) *run {
 	l.t.Helper()
-	r := &run{lab: l, host: l.net.Host(host), trace: trace.NewRing(10000), states: make(map[string]*ua.Snapshot), ended: make(chan struct{})}
-	r.Group = ua.NewGroup(ua.Options{Network: r.host, StateDir: stateDir, Version: "test", Trace: r.trace, Now: l.clock})
+	h := l.net.Host(host)
+	r := l.watchOver(h, stateDir, accounts...)
+	r.host = h
+	return r
+}
+
+// watchOver starts agents on any network.
+func (l *lab) watchOver(network wire.Network, stateDir string, accounts ...ua.Account) *run {
+	l.t.Helper()
+	r := &run{lab: l, trace: trace.NewRing(10000), states: make(map[string]*ua.Snapshot), ended: make(chan struct{})}
+	r.Group = ua.NewGroup(ua.Options{Network: network, StateDir: stateDir, Version: "test", Trace: r.trace, Now: l.clock})
 	if err := r.Start(accounts...); err != nil {
 		l.t.Fatal(err)
 	}

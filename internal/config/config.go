@@ -65,6 +65,23 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
+// Account reads the settings of one account from the tables [account],
+// [account.on] and [account.tls] of another file. What they do not say stays as in
+// the account that is given. The warnings are as those of Config.
+func Account(file string, blocks []tables.Block, account ua.Account) (_ ua.Account, warnings []string, err error) {
+	r := reader{config: &Config{File: file}, drafts: []*draft{{Account: account, lines: map[string]int{}}}}
+	for _, b := range blocks {
+		for _, e := range b.Entries {
+			r.entry(strings.Join(append(slices.Clone(b.Path), e.Path...), "."), e)
+		}
+	}
+	r.finish(r.drafts[0])
+	if len(r.faults) > 0 {
+		return ua.Account{}, nil, r.faults
+	}
+	return r.drafts[0].Account, r.config.Warnings, nil
+}
+
 func readableByOthers(mode fs.FileMode) bool { return mode.Perm()&0o044 != 0 }
 
 // parse reads the text of a config file; secret tells that a password is in it.
