@@ -74,6 +74,19 @@ func (p *play) arm(s *Step) {
 	p.armed[s.Text] = append(p.armed[s.Text], &arm{s, s.Count})
 }
 
+// unmet are the answers that no request came for.
+func (p *play) unmet() []*Step {
+	var out []*Step
+	for _, list := range p.armed {
+		for _, a := range list {
+			if a.left == a.step.Count {
+				out = append(out, a.step)
+			}
+		}
+	}
+	return out
+}
+
 // take is shown each request by the registrar's goroutine.
 func (p *play) take(in *wire.Incoming) bool {
 	p.mu.Lock()

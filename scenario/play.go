@@ -32,6 +32,9 @@ type Phone struct {
 // gap lies between two messages of ours, so that they leave in their order.
 const gap = 5 * time.Millisecond
 
+// requestURI is what With calls the one part of a request that is no header field.
+const requestURI = "Request-URI"
+
 // ErrBusy: a scenario is played already.
 var ErrBusy = errors.New("a scenario is played already")
 
@@ -160,8 +163,12 @@ func (p *play) await(s *Step) error {
 	for {
 		if in := p.next(s.Text); in != nil {
 			for name, want := range s.With {
-				if got := strings.Join(in.Headers.Values(name), ", "); !strings.Contains(got, p.fill(want)) || !in.Headers.Has(name) {
-					return fmt.Errorf("its %s is %q, without %q", name, got, p.fill(want))
+				got := strings.Join(in.Headers.Values(name), ", ")
+				if name == requestURI {
+					got = in.URI
+				}
+				if want = p.fill(want); got == "" || !strings.Contains(got, want) {
+					return fmt.Errorf("its %s is %q, without %q", name, got, want)
 				}
 			}
 			for _, name := range s.Without {
@@ -202,17 +209,13 @@ func (p *play) end() error {
 		}
 	}
 	p.mu.Lock()
-	for _, list := range p.armed {
-		for _, a := range list {
-			p.mu.Unlock()
-			return p.scenario.at(a.step, fmt.Errorf("no %s came for it", a.step.Text))
-		}
-	}
+	unmet := p.unmet()
 	p.mu.Unlock()
 	p.stage.mu.Lock()
-	defer p.stage.mu.Unlock()
-	for _, s := range p.stage.weather.unmet() {
-		return p.scenario.at(s, fmt.Errorf("no %s came for it", s.Text))
+	unmet = append(unmet, p.stage.weather.unmet()...)
+	p.stage.mu.Unlock()
+	if len(unmet) == 0 {
+		return nil
 	}
-	return nil
+	return p.scenario.at(unmet[0], fmt.Errorf("no %s came for it", unmet[0].Text))
 }

@@ -87,7 +87,7 @@ func (s *Stage) took(conn net.Conn) {
 
 var errNoWay = errors.New("there is no way to the phone: it has sent nothing yet, or its connection is gone")
 
-// send sends bytes as they are. They pass by the trace.
+// send sends bytes as they are, over UDP or TCP. They pass by the trace.
 func (s *Stage) send(to way, data []byte) error {
 	s.mu.Lock()
 	socket := s.socket
@@ -101,7 +101,7 @@ func (s *Stage) send(to way, data []byte) error {
 	case to.transport == wire.UDP && socket != nil:
 		_, err := socket.WriteTo(data, to.remote)
 		return err
-	case conn != nil:
+	case to.transport == wire.TCP && conn != nil: // over TLS bytes of ours would be none of its own
 		_, err := conn.Write(data)
 		return err
 	}

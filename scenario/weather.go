@@ -63,7 +63,7 @@ func (w *weather) befall(data []byte, ours bool, now time.Time) fate {
 func (w *weather) unmet() []*Step {
 	var out []*Step
 	for _, m := range w.due {
-		if m.left > 0 {
+		if m.left == m.Count {
 			out = append(out, m.Step)
 		}
 	}

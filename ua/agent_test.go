@@ -188,7 +188,7 @@ func TestKamailioProfile(t *testing.T) {
 // What we do ourselves is no kick: refresh, unregister, another device's coming
 // and going, our own goodbye.
 func TestNoFalseKick(t *testing.T) {
-	for _, profile := range []registrar.Profile{"rfc", "kamailio"} {
+	for _, profile := range registrar.Profiles {
 		t.Run(string(profile), func(t *testing.T) {
 			inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {
 				l.net.SetDelay(10*time.Millisecond, 5*time.Millisecond)

@@ -167,7 +167,7 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 		a.tellQuery(r, ok, now)
 	}
 	if a.reg.inFlight == regBind && ok {
-		a.boundBy(sentRegister{callID: a.id.callID, cseq: r.cseq, kind: regBind}, r.response, ours, a.reg.expires, now)
+		a.boundBy(sentRegister{callID: a.id.callID, cseq: r.cseq, kind: regBind, contact: a.id.contact}, r.response, ours, a.reg.expires, now)
 		if r.flow == a.flow {
 			a.agreeKeepAlive(r.response, now)
 		}

@@ -155,7 +155,7 @@ func (a *Agent) acceptedByHand(t *turn, r *wire.Response, now time.Time) {
 			a.apply(a.reg.lostByHand("the answer to a REGISTER by hand does not list our contact", now), now)
 			return
 		}
-		a.boundBy(sentRegister{callID: t.callID, cseq: t.cseq, kind: regBind, byHand: true}, r, ours, t.asked, now)
+		a.boundBy(sentRegister{callID: t.callID, cseq: t.cseq, kind: regBind, contact: a.id.contact, byHand: true}, r, ours, t.asked, now)
 		a.agreeKeepAlive(r, now)
 		a.apply(a.reg.boundByHand(left, r.Status, now), now)
 	case regUnbind, regWipe:

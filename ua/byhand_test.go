@@ -252,7 +252,7 @@ func TestByHandRefusesBadValues(t *testing.T) {
 // was granted, that it is gone, which GRUUs still serve; and nothing of it is a
 // kick, whether the registrar calls things by their names or not.
 func TestByHandAndOurBinding(t *testing.T) {
-	for _, profile := range registrar.Profiles {
+	for _, profile := range []registrar.Profile{registrar.RFC, registrar.Kamailio} {
 		t.Run(string(profile), func(t *testing.T) {
 			inLab(t, registrar.Options{Users: users, Profile: profile, NonceLifetime: time.Hour}, func(l *lab) {
 				l.net.SetDelay(10*time.Millisecond, 5*time.Millisecond)
@@ -362,7 +362,7 @@ func TestByHandOtherContact(t *testing.T) {
 		r.lab.t.Fatalf("nothing was told of %s\n%s", uri, r.story())
 		panic("unreachable")
 	}
-	for _, profile := range registrar.Profiles {
+	for _, profile := range []registrar.Profile{registrar.RFC, registrar.Kamailio} {
 		t.Run(string(profile), func(t *testing.T) {
 			inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {
 				r := l.watch(phoneHost, "", account())
@@ -418,7 +418,7 @@ func TestByHandOtherContact(t *testing.T) {
 // tells bindings by those. Where it tells them by their URIs, ours has changed, and
 // we know it: its sooner end is no shortening, and it is refreshed in time.
 func TestByHandOtherInstance(t *testing.T) {
-	for _, profile := range registrar.Profiles {
+	for _, profile := range []registrar.Profile{registrar.RFC, registrar.Kamailio} {
 		for name, b := range map[string]ua.ByHand{
 			"instance": {Instance: "urn:uuid:00000000-0000-4000-8000-000000000001"},
 			"reg-id":   {RegID: "2"},
@@ -730,7 +730,7 @@ func TestByHandWhereRefused(t *testing.T) {
 // An account that only watches has no contact of its own, so neither has one that a
 // tester binds for it: it is not refreshed, and it is left at the end.
 func TestByHandForOneThatWatches(t *testing.T) {
-	for _, profile := range registrar.Profiles {
+	for _, profile := range []registrar.Profile{registrar.RFC, registrar.Kamailio} {
 		t.Run(string(profile), func(t *testing.T) {
 			inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {
 				a := account()
@@ -1401,7 +1401,7 @@ func TestAddressChangesDuringByHand(t *testing.T) {
 // list is new at once, and what it shows is our own doing.
 func TestByHandWhilePolling(t *testing.T) {
 	const other = "sip:bot@203.0.113.20:5080"
-	for _, profile := range registrar.Profiles {
+	for _, profile := range []registrar.Profile{registrar.RFC, registrar.Kamailio} {
 		t.Run(string(profile), func(t *testing.T) {
 			inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {
 				a := account()

@@ -388,7 +388,7 @@ func (a *Agent) sendByHand(t *turn, now time.Time) {
 	t.turnEffect = a.effectOf(request)
 	a.noteCSeq(callID, cseq)
 	if t.kind != regQuery {
-		a.noteSent(sentRegister{callID: callID, cseq: cseq, kind: t.kind, byHand: true})
+		a.noteSent(sentRegister{callID: callID, cseq: cseq, kind: t.kind, contact: a.id.contact, byHand: true})
 		a.removed = t.kind == regUnbind || t.kind == regWipe || t.kind == regOther && a.removed
 		a.id.noteByHand(t.others)
 	}

@@ -197,7 +197,7 @@ func TestGRUUs(t *testing.T) {
 
 // Killed without a goodbye and started again, a run knows its old binding.
 func TestEarlierRun(t *testing.T) {
-	for _, profile := range []registrar.Profile{"rfc", "kamailio"} {
+	for _, profile := range []registrar.Profile{"rfc", "kamailio", "clearwater"} {
 		t.Run(string(profile), func(t *testing.T) {
 			dir := t.TempDir()
 			inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {
@@ -310,7 +310,7 @@ func TestSequence(t *testing.T) {
 // it is seen: the subscription follows to the new Contact. What the old Contact
 // leaves in the list is no kick when it ends.
 func TestConnectionReset(t *testing.T) {
-	for _, profile := range []registrar.Profile{"rfc", "kamailio"} {
+	for _, profile := range []registrar.Profile{"rfc", "kamailio", "clearwater"} {
 		for _, outbound := range []bool{true, false} {
 			t.Run(fmt.Sprint(profile, "/outbound=", outbound), func(t *testing.T) {
 				inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {

@@ -22,10 +22,11 @@ const expirySlack = 5 * time.Second
 
 // sentRegister is a REGISTER of this run that may have changed our binding.
 type sentRegister struct {
-	callID string
-	cseq   uint32
-	kind   regKind
-	byHand bool
+	callID  string
+	cseq    uint32
+	kind    regKind
+	contact string // that we had then
+	byHand  bool
 }
 
 func (s sentRegister) String() string {
@@ -69,8 +70,8 @@ func (e evidence) judge(change reginfo.Change, m match) judgement {
 	row := change.Row()
 	j := judgement{event: row.Contact.Event}
 	removal := change.Kind == reginfo.Removed || change.Kind == reginfo.Vanished
-	if change.Kind == reginfo.Vanished {
-		j.event = reginfo.Absent
+	if change.Kind == reginfo.Vanished || m.own && removal && j.event.LeadsTo() != reginfo.ContactTerminated {
+		j.event = reginfo.Absent // no word of the standard says why it is gone
 	}
 	switch {
 	case m.earlierRun:
@@ -157,7 +158,7 @@ func (e evidence) absence() string {
 func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	c := change.Row().Contact
 	switch {
-	case e.older(c) && (!reginfo.SameURI(c.URI, e.contact) || e.now.Sub(e.justBound) < staleWithin), change.Before == nil && c.CallID != "" && c.CallID != e.callID && c.CallID != e.answered.callID:
+	case e.left(c), e.older(c) && (!reginfo.SameURI(c.URI, e.contact) || e.now.Sub(e.justBound) < staleWithin), change.Before == nil && c.CallID != "" && c.CallID != e.callID && c.CallID != e.answered.callID:
 		// Older than our last REGISTER, and it can only have been overtaken, or tells
 		// of an address that we left; or the end of a binding that this table never
 		// held, under a Call-ID that was never ours: a registrar may give a
@@ -180,6 +181,14 @@ func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	default:
 		j.say(OriginUnknown, "we hold no registration that it could end")
 	}
+}
+
+// left reports whether the contact is at an address that this run had before the
+// one that it registers now.
+func (e evidence) left(c reginfo.Contact) bool {
+	return !reginfo.SameURI(c.URI, e.contact) && slices.ContainsFunc(e.sent, func(s sentRegister) bool {
+		return s.kind == regBind && s.contact != e.contact && reginfo.SameURI(s.contact, c.URI)
+	})
 }
 
 // older reports whether what a document says is from before our last REGISTER

@@ -59,7 +59,8 @@ func (id identity) recognise(c reginfo.Contact, hasGRUU func(string) bool) match
 		return match{own: true, by: ByCallID}
 	case uri:
 		return match{own: true, by: ByURI}
-	case hasGRUU(c.PubGRUU):
+	case hasGRUU(c.PubGRUU), hasGRUU(c.URI):
+		// Some registrars show it in place of the URI.
 		return match{own: true, by: ByGRUU}
 	}
 	return match{}

@@ -60,7 +60,7 @@ func (a *Agent) sendRegister(kind regKind, now time.Time) {
 		return
 	}
 	if kind != regQuery {
-		a.noteSent(sentRegister{callID: a.id.callID, cseq: cseq, kind: kind})
+		a.noteSent(sentRegister{callID: a.id.callID, cseq: cseq, kind: kind, contact: a.id.contact})
 		a.removed = kind != regBind
 	}
 	if kind == regBind {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"regwatch/internal/config"
+	"regwatch/internal/tables"
 	"regwatch/internal/wire"
 	"regwatch/internal/wire/memnet"
 	"regwatch/registrar"
@@ -56,6 +57,20 @@ func inMemory(t *testing.T, s *scenario.Scenario) error {
 	n.SetDelay(5*time.Millisecond, 0)
 	n.Name("example.com", netip.MustParseAddr(registrarHost))
 	return perform(t, s, n.Host(registrarHost), netip.MustParseAddrPort(registrarHost+":5060"), n.Host(phoneHost))
+}
+
+// A scenario is played over real sockets as well: that is how the lab does it.
+func TestScenarioOverSockets(t *testing.T) {
+	s, err := scenario.Load("testdata/scenarios/kamailio-no-instance.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, transport := range []string{wire.UDP, wire.TCP} {
+		s.Account = []tables.Block{{Path: []string{"account"}, Entries: []tables.Entry{{Path: []string{"transport"}, Value: transport}}}}
+		if err := perform(t, s, wire.System{}, netip.MustParseAddrPort("127.0.0.1:0"), wire.System{}); err != nil {
+			t.Errorf("%s: %v", transport, err)
+		}
+	}
 }
 
 // perform plays a scenario with a registrar and an agent that watches it.
@@ -101,10 +116,10 @@ type actor struct {
 	*run
 
 	looked int // events before this one were taken by expect
-	nevers []never
+	nevers []ban
 }
 
-type never struct {
+type ban struct {
 	step *scenario.Step
 	from int
 }
@@ -178,7 +193,7 @@ func (p *actor) never(s *scenario.Step) error {
 	if err := checkFields(s.Fields); err != nil {
 		return err
 	}
-	p.nevers = append(p.nevers, never{s, len(p.told())})
+	p.nevers = append(p.nevers, ban{s, len(p.told())})
 	return nil
 }
 
