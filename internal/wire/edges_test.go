@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -176,4 +177,109 @@ func TestCopiesAtOnce(t *testing.T) {
 			t.Errorf("of %d requests %d were delivered, %d answered", requests, delivered, len(answered))
 		}
 	})
+}
+
+// RFC 3261 17.1.2.2: the first final answer on the wire is the answer, also
+// where another comes behind it, as Kamailio's script does with a 423 and a 500,
+// or where the connection ends in the same breath.
+func TestFirstAnswerCounts(t *testing.T) {
+	for range 100 {
+		for _, c := range []struct {
+			answers []string
+			ends    bool
+		}{{[]string{"423 Interval Too Brief", "500 Server Error"}, false}, {[]string{"423 Interval Too Brief"}, true}} {
+			synctest.Test(t, func(t *testing.T) {
+				n := memnet.New()
+				listener, err := n.Host("192.0.2.2").Listen(t.Context(), netip.MustParseAddrPort("192.0.2.2:5060"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer listener.Close()
+				go func() {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					defer conn.Close()
+					got := make([]byte, 4096)
+					size, _ := conn.Read(got)
+					head, _, _ := strings.Cut(string(got[:size]), "\r\n\r\n")
+					_, fields, _ := strings.Cut(head, "\r\n")
+					for _, status := range c.answers {
+						fmt.Fprintf(conn, "SIP/2.0 %s\r\n%s\r\n\r\n", status, fields)
+					}
+					if !c.ends {
+						conn.Read(got)
+					}
+				}()
+				stacks := wire.NewStacks(n.Host("192.0.2.1"), nil, nil, nil)
+				defer stacks.Close()
+				target := wire.Target{Transport: wire.TCP, Addr: netip.MustParseAddrPort("192.0.2.2:5060")}
+				flow, err := stacks.Flow(t.Context(), target, netip.AddrPort{}, wire.Peer{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if answer, err := flow.Do(t.Context(), request("REGISTER", "192.0.2.2", 1)); err != nil || answer.Status != 423 {
+					t.Errorf("%v: %v, %v", c.answers, answer, err)
+				}
+			})
+		}
+	}
+}
+
+// RFC 3261 25.1 allows white space around the separators of a Via, RFC 4475
+// 3.1.1.1 tortures with it, and 17.2.3 tells requests apart whose branch does not:
+// each NOTIFY is delivered once, and its answer finds back.
+func TestViaAsOthersWriteIt(t *testing.T) {
+	for _, via := range []string{
+		"Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK-%d",
+		"v: SIP/2.0/UDP 192.0.2.2:5060\r\n ;branch=z9hG4bK-%d",
+		"Via: SIP  / 2.0\r\n /UDP\r\n    192.0.2.2 : 5060\t; branch = z9hG4bK-%d;\r\n rport",
+		"Via: SIP/2.0/UDP 192.0.2.2 ;branch=z9hG4bK-%d , SIP / 2.0 / UDP [2001:db8::1] : 5070 ; branch=z9hG4bKabove",
+		"Via: SIP/2.0/UDP 192.0.2.2:5060",
+		"Via: SIP/2.0/UDP 192.0.2.2:5060;branch=1",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := memnet.New()
+			ring := trace.NewRing(10)
+			stack, err := wire.OpenStack(t.Context(), wire.Options{
+				Network: n.Host("192.0.2.1"), Transport: wire.UDP, Local: netip.MustParseAddrPort("192.0.2.1:5060"), Trace: ring,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stack.Close()
+			delivered := 0
+			stack.Attach("", func(in *wire.Incoming) {
+				delivered++
+				in.Respond(wire.Answer{Status: 200, Reason: "OK"})
+			})
+			send := rawSender(t, n.Host("192.0.2.2"), wire.UDP, stack.Local())
+			for cseq := range 2 {
+				line := via
+				if strings.Contains(via, "%d") {
+					line = fmt.Sprintf(via, cseq)
+				}
+				message := fmt.Sprintf("NOTIFY sip:a@192.0.2.1 SIP/2.0\r\n%s\r\nf: <sip:a@b>;tag=1\r\nt: <sip:a@b>;tag=2\r\n"+
+					"i: x\r\nCSeq: %d NOTIFY\r\nl: 0\r\n\r\n", line, cseq+1)
+				for range 2 { // the second is a retransmission
+					send(message)
+					synctest.Wait()
+				}
+			}
+			if delivered != 2 {
+				t.Errorf("%s: %d requests delivered of 2", via, delivered)
+			}
+			for _, m := range ring.Messages() {
+				if m.Direction != trace.Sent {
+					continue
+				}
+				answer := string(m.Raw)
+				if !strings.Contains(answer, "192.0.2.2") || strings.Contains(via, "z9hG4bK-") != strings.Contains(answer, ";branch=z9hG4bK-") ||
+					strings.Contains(via, "above") != strings.Contains(answer, ";branch=z9hG4bKabove") {
+					t.Errorf("%s is answered\n%s", via, answer)
+				}
+			}
+		})
+	}
 }

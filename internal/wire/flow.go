@@ -108,8 +108,10 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	branch, _ := message.Via().Params.Get("branch")
+	f.stack.ask(branch)
+	defer f.stack.unask(branch)
 	if request.Trace != nil {
-		branch, _ := message.Via().Params.Get("branch")
 		defer f.stack.tap(branch, request.Trace)()
 	}
 	sent := time.Now()
@@ -125,12 +127,23 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 	for {
 		select {
 		case response := <-tx.Responses():
-			if response == nil || response.IsProvisional() {
+			if response != nil {
+				f.stack.answered(response) // counts where none was read before it
 				// sipgo takes 0 to 99 for provisional; they are no status at all.
-				heard = heard || response != nil && response.StatusCode >= 100
-				continue
+				heard = heard || response.StatusCode >= 100
 			}
-			out := fromResponse(response)
+		case <-tx.Done():
+			if err = classify(tx.Err()); heard && errors.Is(err, ErrTimeout) {
+				err = fmt.Errorf("%w: %w", ErrUnfinished, err)
+			}
+		case <-f.done:
+			err = fmt.Errorf("%w: %w", ErrTransport, f.Err())
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		// What was read right before the end was an answer all the same.
+		if first := f.stack.firstAnswer(branch); first != nil {
+			out := fromResponse(first)
 			if fault := misfit(out.Headers, request.Headers); fault != "" {
 				// The transaction took it for its end: nothing comes behind it.
 				return nil, fmt.Errorf("%w: %s", ErrMismatch, fault)
@@ -138,16 +151,9 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 			out.At = time.Now()
 			out.RoundTrip = out.At.Sub(sent)
 			return out, nil
-		case <-tx.Done():
-			err := classify(tx.Err())
-			if heard && errors.Is(err, ErrTimeout) {
-				return nil, fmt.Errorf("%w: %w", ErrUnfinished, err)
-			}
+		}
+		if err != nil {
 			return nil, err
-		case <-f.done:
-			return nil, fmt.Errorf("%w: %w", ErrTransport, f.Err())
-		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 	}
 }

@@ -34,6 +34,9 @@ func newParser() *sip.Parser {
 			parsers[compact] = raw(name)
 		}
 	}
+	via := parsers["via"]
+	tidy := func(name []byte, value string) (sip.Header, error) { return via(name, tidyVia(value)) }
+	parsers["via"], parsers["v"] = tidy, tidy
 	return sip.NewParser(sip.WithHeadersParsers(parsers))
 }
 
@@ -42,6 +45,10 @@ func newParser() *sip.Parser {
 // later, and in no order at all; so the request is delivered from here, and the
 // handler only carries the answer back.
 func (s *Stack) received(message sip.Message) {
+	if response, ok := message.(*sip.Response); ok {
+		s.answered(response)
+		return
+	}
 	request, ok := message.(*sip.Request)
 	if !ok || request.Method == sip.ACK || request.Method == sip.CANCEL {
 		return
@@ -80,14 +87,22 @@ func (s *Stack) received(message sip.Message) {
 	s.deliver(in)
 }
 
-// retransmissionKey is the same for a request and its retransmissions
-// (RFC 3261 17.2.3).
+// retransmissionKey is the same for a request and its retransmissions, and for
+// no other (RFC 3261 17.2.3). Branches that do not begin with the cookie are of
+// times when they did not tell requests apart.
 func retransmissionKey(r *sip.Request) string {
 	via := r.Via()
 	if via == nil {
 		return ""
 	}
 	branch, _ := via.Params.Get("branch")
+	if !strings.HasPrefix(branch, sip.RFC3261BranchMagicCookie) {
+		for _, name := range []string{"From", "To", "Call-ID", "CSeq"} {
+			if h := r.GetHeader(name); h != nil {
+				branch += " " + h.Value()
+			}
+		}
+	}
 	return fmt.Sprint(branch, " ", via.Host, ":", via.Port, " ", r.Method)
 }
 

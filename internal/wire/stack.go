@@ -64,6 +64,7 @@ type Stack struct {
 	byCallID map[string]*Box
 	taps     map[string]*trace.Ring // by the branch of a request of ours
 	answers  answers
+	asked    map[string]*sip.Response // first final answers to our own requests, by branch
 }
 
 // OpenStack binds the address and starts to read.
@@ -75,6 +76,7 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 		flows:    make(map[netip.AddrPort]*Flow),
 		byCallID: make(map[string]*Box),
 		taps:     make(map[string]*trace.Ring),
+		asked:    make(map[string]*sip.Response),
 	}
 	if s.network == nil {
 		s.network = System{}
