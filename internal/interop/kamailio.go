@@ -1,6 +1,6 @@
 // Package interop runs a real registrar, Debian's Kamailio, for tests that must not take our own reading of the RFCs for
-// the truth. It starts the server on free loopback ports, acts as its administrator, and leaves no process and no file
-// behind.
+// the truth, and SIPp for the answers that Kamailio cannot be made to give. It starts a server on free loopback ports,
+// acts as Kamailio's administrator, and leaves no process and no file behind.
 //
 // Only tests may import it. Nothing of regwatch may enter: neither the engine, nor the reginfo decoder, nor a SIP
 // library. What it knows of SIP is one OPTIONS in plain text, so that a fault of ours cannot hide in the judge.
@@ -10,10 +10,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -84,10 +82,7 @@ type Kamailio struct {
 	port    int    // of UDP and TCP
 	tlsPort int    // 0 without TLS
 
-	proc  *exec.Cmd
-	ended chan struct{} // closed when the server's first process has gone
-	guard *exec.Cmd
-	leash io.Closer // the guard kills the process group when this is closed, by us or by our death
+	proc *process
 
 	rpcMu sync.Mutex // one question on the socket at a time, so an answer has one owner
 	rpcN  int
@@ -100,10 +95,7 @@ func Start(t testing.TB, opts Options) *Kamailio {
 	opts = opts.withDefaults()
 	inst, err := findInstallation(opts)
 	if err != nil {
-		if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
-			t.Fatalf("interop: %v", err)
-		}
-		t.Skipf("interop: %v", err)
+		notInstalled(t, err)
 	}
 	for try := 1; ; try++ {
 		k, err := start(t, opts, inst)

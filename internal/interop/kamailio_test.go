@@ -264,7 +264,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	if k == nil {
 		t.SkipNow()
 	}
-	if err := syscall.Kill(-k.proc.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+	if err := syscall.Kill(-k.proc.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("signal to the process group: %v", err)
 	}
 	if _, err := os.Stat(k.dir); !errors.Is(err, fs.ErrNotExist) {

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
@@ -33,7 +34,7 @@ func start(t testing.TB, opts Options, inst installation) (*Kamailio, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Kamailio{t: t, opts: opts, dir: dir, ended: make(chan struct{})}
+	k := &Kamailio{t: t, opts: opts, dir: dir}
 	if err := k.begin(inst); err != nil {
 		if strings.Contains(k.Log(), "Address already in use") {
 			err = fmt.Errorf("%w: %w", errPortTaken, err)
@@ -84,75 +85,82 @@ func (k *Kamailio) begin(inst installation) error {
 	if err := os.WriteFile(cfgFile, cfg.Bytes(), 0o600); err != nil {
 		return err
 	}
-	if err := k.run(inst.kamailio, cfgFile); err != nil {
+	k.proc, err = startProcess(k.logFile(), inst.kamailio, "-f", cfgFile, "-DD", "-E", "-m", "32", "-M", "8",
+		"-Y", k.dir, "-P", filepath.Join(k.dir, "pid"), "-w", k.dir)
+	if err != nil {
 		return err
 	}
 	return k.waitReady()
 }
 
-// run starts the server, which forks, in a process group of its own, and in the same group a guard that waits for the
-// end of its standard input and then kills the group. That end comes from stop, and also when this process dies of a
-// panic in another goroutine, of the test's time limit or of a signal, where no cleanup runs.
-func (k *Kamailio) run(kamailio, cfgFile string) error {
-	logFile, err := os.Create(k.logFile())
-	if err != nil {
-		return err
-	}
-	defer logFile.Close()
-	k.proc = exec.Command(kamailio, "-f", cfgFile, "-DD", "-E", "-m", "32", "-M", "8",
-		"-Y", k.dir, "-P", filepath.Join(k.dir, "pid"), "-w", k.dir)
-	k.proc.Stdout, k.proc.Stderr = logFile, logFile
-	k.proc.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := k.proc.Start(); err != nil {
-		close(k.ended)
-		return err
-	}
-	// Until the guard is there, a reaped leader would let its group number go to a stranger: so Wait comes later.
-	defer func() {
-		go func() {
-			k.proc.Wait()
-			close(k.ended)
-		}()
-	}()
-	k.guard = exec.Command("/bin/sh", "-c", "trap '' TERM; read -r _; kill -KILL 0")
-	k.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: k.proc.Process.Pid}
-	leash, err := k.guard.StdinPipe()
-	if err == nil {
-		err = k.guard.Start()
-	}
-	if err != nil {
-		syscall.Kill(-k.proc.Process.Pid, syscall.SIGKILL)
-		k.guard = nil
-		return fmt.Errorf("start guard: %w", err)
-	}
-	k.leash = leash
-	return nil
+// process is a server with all that it forks: a process group of its own.
+type process struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the server's first process has gone
+	guard *exec.Cmd
+	leash io.Closer // the guard kills the process group when this is closed, by us or by our death
 }
 
-// stop ends the server, kills what is left of its process group and removes the files. The server is asked first: it
-// reaps its own children, which a container whose first process reaps nobody would otherwise keep as zombies. It is
-// asked again because a child that is still starting loses the signal, and the server then waits for it a minute.
-func (k *Kamailio) stop() {
-	if k.proc != nil && k.proc.Process != nil {
-		again := time.NewTicker(stopAgain)
-		defer again.Stop()
-		timeout := time.After(stopTimeout)
-		sig := syscall.SIGTERM
-	ask:
-		for {
-			syscall.Kill(-k.proc.Process.Pid, sig)
-			select {
-			case <-k.ended:
-				break ask
-			case <-again.C:
-			case <-timeout:
-				sig = syscall.SIGKILL
-			}
+// startProcess runs a server with its output in logFile, and in the same process group a guard that waits for the end of
+// its standard input and then kills the group. That end comes from stop, and also when this process dies of a panic in
+// another goroutine, of the test's time limit or of a signal, where no cleanup runs.
+func startProcess(logFile, program string, args ...string) (*process, error) {
+	log, err := os.Create(logFile)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	p := &process{cmd: exec.Command(program, args...), ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.guard = exec.Command("/bin/sh", "-c", "trap '' TERM; read -r _; kill -KILL 0")
+	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: p.cmd.Process.Pid}
+	if p.leash, err = p.guard.StdinPipe(); err == nil {
+		err = p.guard.Start()
+	}
+	if err != nil {
+		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		p.cmd.Wait()
+		return nil, fmt.Errorf("start guard: %w", err)
+	}
+	// Not before the guard is there: a reaped leader would let its group number go to a stranger.
+	go func() {
+		p.cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// stop ends the server and kills what is left of its process group. The server is asked first: it reaps its own
+// children, which a container whose first process reaps nobody would otherwise keep as zombies. It is asked again
+// because a child that is still starting loses the signal, and the server then waits for it a minute.
+func (p *process) stop() {
+	again := time.NewTicker(stopAgain)
+	defer again.Stop()
+	timeout := time.After(stopTimeout)
+	sig := syscall.SIGTERM
+ask:
+	for {
+		syscall.Kill(-p.cmd.Process.Pid, sig)
+		select {
+		case <-p.ended:
+			break ask
+		case <-again.C:
+		case <-timeout:
+			sig = syscall.SIGKILL
 		}
 	}
-	if k.guard != nil {
-		k.leash.Close()
-		k.guard.Wait()
+	p.leash.Close()
+	p.guard.Wait()
+}
+
+// stop ends the server and removes its files.
+func (k *Kamailio) stop() {
+	if k.proc != nil {
+		k.proc.stop()
 	}
 	os.RemoveAll(k.dir)
 }
@@ -172,8 +180,8 @@ func (k *Kamailio) waitReady() error {
 	buf := make([]byte, 1<<16)
 	for n := 1; ; n++ {
 		select {
-		case <-k.ended:
-			return fmt.Errorf("it ended: %v", k.proc.ProcessState)
+		case <-k.proc.ended:
+			return fmt.Errorf("it ended: %v", k.proc.cmd.ProcessState)
 		case <-ctx.Done():
 			return fmt.Errorf("no answer to OPTIONS for %v", startTimeout)
 		default:
