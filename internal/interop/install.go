@@ -26,9 +26,9 @@ var modulePackages = []struct {
 	wanted  func(Options) bool
 }{
 	{"kamailio", []string{"jsonrpcs", "kex", "corex", "tm", "tmx", "sl", "rr", "pv", "maxfwd", "textops", "siputils", "xlog", "path"}, nil},
+	{"kamailio", []string{"stun"}, func(o Options) bool { return o.Outbound }}, // how flows over UDP are kept alive
 	{"kamailio-outbound-modules", []string{"outbound"}, func(o Options) bool { return o.Outbound }},
-	{"kamailio", []string{"stun"}, func(o Options) bool { return o.Outbound }}, // RFC 5626 8 wants it
-	{"kamailio", []string{"usrloc", "registrar", "auth"}, nil},
+	{"kamailio", []string{"usrloc", "registrar", "auth"}, func(o Options) bool { return o.Upstream == "" }},
 	{"kamailio", []string{"nathelper"}, func(o Options) bool { return o.FixNAT }},
 	{"kamailio-sqlite-modules", []string{"db_sqlite"}, func(o Options) bool { return !o.NoRegEvent }},
 	{"kamailio-presence-modules", []string{"presence", "presence_reginfo", "pua", "pua_reginfo"}, func(o Options) bool { return !o.NoRegEvent }},

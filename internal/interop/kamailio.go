@@ -7,7 +7,7 @@
 package interop
 
 import (
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"net"
@@ -20,10 +20,10 @@ import (
 	"time"
 )
 
-//go:embed kamailio.cfg
-var configText string
+//go:embed *.cfg
+var configFiles embed.FS
 
-var configTemplate = template.Must(template.New("kamailio.cfg").Option("missingkey=error").Parse(configText))
+var configs = template.Must(template.New("").Option("missingkey=error").ParseFS(configFiles, "*.cfg"))
 
 // Password opens every account; the user name is the user part of the AOR.
 const Password = "secret"
@@ -53,6 +53,9 @@ type Options struct {
 	Outbound bool // RFC 5626: Require: outbound and Flow-Timer for those who support it
 	FixNAT   bool // remember the address a REGISTER was seen from, and send there
 
+	// Upstream is host:port of a registrar: the server is then an outbound edge proxy in front of it, and nothing else.
+	Upstream string
+
 	MinExpires  int // seconds, of contacts and subscriptions; less is answered 423. Default 1
 	MaxExpires  int // seconds, of contacts; more is cut. Default 3600
 	NonceExpire int // seconds until a nonce is stale. Default 300
@@ -65,6 +68,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Algorithm == "" {
 		o.Algorithm = "MD5"
+	}
+	if o.Upstream != "" {
+		o.Outbound, o.NoRegEvent = true, true
 	}
 	for v, d := range map[*int]int{&o.MinExpires: 1, &o.MaxExpires: 3600, &o.NonceExpire: 300, &o.Workers: 1} {
 		if *v == 0 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"regwatch/internal/interop"
+	"regwatch/internal/trace"
 	"regwatch/ua"
 )
 
@@ -16,6 +17,7 @@ import (
 type phone struct {
 	*ua.Group
 	t      *testing.T
+	trace  *trace.Ring
 	events chan ua.Event
 	story  []string
 	name   string
@@ -24,7 +26,8 @@ type phone struct {
 // call starts an agent. It ends without a word at the end of the test: by then nobody may be there to say it to.
 func call(t *testing.T, account ua.Account) *phone {
 	t.Helper()
-	p := &phone{Group: ua.NewGroup(ua.Options{Version: "interop"}), t: t, events: make(chan ua.Event, 10000)}
+	p := &phone{t: t, trace: trace.NewRing(1000), events: make(chan ua.Event, 10000)}
+	p.Group = ua.NewGroup(ua.Options{Version: "interop", Trace: p.trace})
 	if account.HA1 == "" {
 		account.Password = func() (string, error) { return interop.Password, nil }
 	}
@@ -135,4 +138,15 @@ func (p *phone) gruus() string {
 		list = append(list, entry)
 	}
 	return strings.Join(list, ", ")
+}
+
+// seen lists the messages of the wire, in or out, whose first line begins so.
+func (p *phone) seen(direction trace.Direction, start string) []trace.Message {
+	var list []trace.Message
+	for _, m := range p.trace.Messages() {
+		if m.Direction == direction && strings.HasPrefix(m.StartLine(), start) {
+			list = append(list, m)
+		}
+	}
+	return list
 }

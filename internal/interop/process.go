@@ -73,8 +73,12 @@ func (k *Kamailio) begin(inst installation) error {
 			return err
 		}
 	}
+	role := "kamailio.cfg"
+	if k.opts.Upstream != "" {
+		role = "edge.cfg"
+	}
 	var cfg bytes.Buffer
-	err = configTemplate.Execute(&cfg, map[string]any{
+	err = configs.ExecuteTemplate(&cfg, role, map[string]any{
 		"Options": k.opts, "Dir": k.dir, "Host": host, "Port": k.port, "TLSPort": k.tlsPort,
 		"Modules": inst.modules, "Load": inst.load, "Password": Password,
 	})
