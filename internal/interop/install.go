@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,4 +103,17 @@ func lookPath(name string) string {
 		}
 	}
 	return ""
+}
+
+// NeedIPv6 skips the test where the machine has no IPv6 loopback at all. Where it has one, whatever goes wrong on it is a
+// fault.
+func NeedIPv6(t testing.TB) {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatalf("interop: list this machine's addresses: %v", err)
+	}
+	if !slices.ContainsFunc(addresses, func(a net.Addr) bool { return strings.HasPrefix(a.String(), "::1/") }) {
+		t.Skip("interop: this machine has no ::1")
+	}
 }
