@@ -46,12 +46,7 @@ func tshark(t *testing.T, file string, args ...string) []string {
 func TestTshark(t *testing.T) {
 	messages := conversation()
 	file, _ := record(t, messages, Options{})
-	args := []string{"-Y", "sip", "-T", "fields", "-E", "separator=|"}
-	for _, field := range []string{"frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "udp.srcport", "udp.dstport", "tcp.srcport", "tcp.dstport",
-		"sip.Method", "sip.Status-Code", "sip.CSeq", "sip.Content-Length"} {
-		args = append(args, "-e", field)
-	}
-	got := tshark(t, file, args...)
+	got := tshark(t, file, fields()...)
 	if len(got) != len(messages) {
 		t.Fatalf("%d messages, want %d:\n%s", len(got), len(messages), strings.Join(got, "\n"))
 	}
@@ -60,6 +55,16 @@ func TestTshark(t *testing.T) {
 			t.Errorf("message %d:\n got %s\nwant %s", i, got[i], want)
 		}
 	}
+}
+
+// fields ask for a line for each message.
+func fields() []string {
+	args := []string{"-Y", "sip", "-T", "fields", "-E", "separator=|"}
+	for _, field := range []string{"frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "udp.srcport", "udp.dstport", "tcp.srcport", "tcp.dstport",
+		"sip.Method", "sip.Status-Code", "sip.CSeq", "sip.Content-Length"} {
+		args = append(args, "-e", field)
+	}
+	return args
 }
 
 // expected is the line of tshark for a message.

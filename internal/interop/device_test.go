@@ -12,11 +12,13 @@ import (
 
 // onTransports runs f with a Kamailio and an account at it, over each transport that the tests have.
 func onTransports(t *testing.T, o interop.Options, f func(t *testing.T, k *interop.Kamailio, a ua.Account)) {
-	for _, transport := range []string{"udp", "tcp"} {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		o := o
+		o.TLS = transport == "tls"
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			k := interop.Start(t, o)
-			f(t, k, ua.Account{AOR: k.AOR("alice"), OutboundProxy: []string{k.URI(transport)}})
+			f(t, k, ua.Account{AOR: k.AOR("alice"), OutboundProxy: []string{k.URI(transport)}, TLS: ua.TLS{CAFile: k.CAFile()}})
 		})
 	}
 }
@@ -147,12 +149,12 @@ func TestRemoveAll(t *testing.T) {
 // makes a dialog carries ;ob (4.3), and all that comes to us comes by the flow tokens of the edge (5.3), which knows no
 // other way: the NOTIFYs, the one of the kick too, and a ping of our GRUU.
 func TestOutboundThroughEdge(t *testing.T) {
-	for _, transport := range []string{"udp", "tcp"} {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			k := interop.Start(t, interop.Options{Outbound: true, AuthRegisterOnly: true, Domain: "example.test"})
-			edge := interop.Start(t, interop.Options{Upstream: k.Addr()})
-			p := call(t, ua.Account{AOR: k.AOR("alice"), OutboundProxy: []string{edge.URI(transport)}})
+			edge := interop.Start(t, interop.Options{Upstream: k.Addr(), TLS: transport == "tls"})
+			p := call(t, ua.Account{AOR: k.AOR("alice"), OutboundProxy: []string{edge.URI(transport)}, TLS: ua.TLS{CAFile: edge.CAFile()}})
 			p.registered(3600)
 			p.contact(true, "created", "registered")
 			contacts, err := k.Contacts(k.AOR("alice"))

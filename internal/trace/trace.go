@@ -77,8 +77,9 @@ func (r *Ring) Tee(sink func(Message)) {
 	r.sinks = append(r.sinks, sink)
 }
 
-// Add numbers the message and keeps it, dropping the oldest when full. The
-// bytes are kept, not copied. A nil ring drops everything.
+// Add numbers the message and keeps it, dropping the oldest when full. One
+// without a time gets that of now, so that numbers and times rise together
+// whoever adds. The bytes are kept, not copied. A nil ring drops everything.
 func (r *Ring) Add(m Message) {
 	if r == nil {
 		return
@@ -87,6 +88,9 @@ func (r *Ring) Add(m Message) {
 	defer r.mu.Unlock()
 	r.number++
 	m.Number = r.number
+	if m.Time.IsZero() {
+		m.Time = time.Now()
+	}
 	if len(r.kept) < r.size {
 		r.kept = append(r.kept, m)
 	} else {

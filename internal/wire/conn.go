@@ -80,7 +80,7 @@ func (s *Stack) record(direction trace.Direction, local, remote netip.AddrPort, 
 		return
 	}
 	m := trace.Message{
-		Time: time.Now(), Direction: direction, Transport: s.options.Transport,
+		Direction: direction, Transport: s.options.Transport,
 		Local: local, Remote: remote, Raw: bytes.Clone(raw),
 	}
 	s.options.Trace.Add(m)
