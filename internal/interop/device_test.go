@@ -25,7 +25,7 @@ func onTransports(t *testing.T, o interop.Options, f func(t *testing.T, k *inter
 
 // RFC 5627 4.2, 3.1.2, 6.1 with the GRUUs of Kamailio. Over a refresh it gives the same temporary GRUU again; with a new
 // binding it gives another.
-func TestGRUUs(t *testing.T) {
+func TestKamailioGRUUs(t *testing.T) {
 	onTransports(t, interop.Options{}, func(t *testing.T, k *interop.Kamailio, a ua.Account) {
 		a.InstanceID = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 		p := call(t, a)
@@ -60,7 +60,7 @@ func TestGRUUs(t *testing.T) {
 
 // RFC 5627 6.1: a ping of our own GRUU comes back to this device, through a proxy that routes it there, and that wants
 // credentials first.
-func TestPingThroughProxy(t *testing.T) {
+func TestPingThroughKamailio(t *testing.T) {
 	onTransports(t, interop.Options{}, func(t *testing.T, k *interop.Kamailio, a ua.Account) {
 		p := call(t, a)
 		p.registered(3600)
@@ -76,7 +76,7 @@ func TestPingThroughProxy(t *testing.T) {
 }
 
 // RFC 3261 10.2.8 as Kamailio asks for it: behind its 423 the usual script sends a 500 to the same request.
-func TestMinExpires(t *testing.T) {
+func TestKamailioMinExpires(t *testing.T) {
 	onTransports(t, interop.Options{MinExpires: 90}, func(t *testing.T, k *interop.Kamailio, a ua.Account) {
 		a.Expires = 30
 		call(t, a).registered(90)
@@ -85,7 +85,7 @@ func TestMinExpires(t *testing.T) {
 
 // Another device of the same user comes and goes, and is kicked: told as its own doing and the network's, and none of
 // it is a kick of ours.
-func TestOtherDevice(t *testing.T) {
+func TestKamailioOtherDevice(t *testing.T) {
 	onTransports(t, interop.Options{}, func(t *testing.T, k *interop.Kamailio, a ua.Account) {
 		p := call(t, a)
 		p.contact(true, "created", "registered")
@@ -120,7 +120,7 @@ func TestOtherDevice(t *testing.T) {
 }
 
 // RFC 3261 10.2.2: Contact: * takes off everything, and of ours that is our own doing.
-func TestRemoveAll(t *testing.T) {
+func TestKamailioRemoveAll(t *testing.T) {
 	onTransports(t, interop.Options{}, func(t *testing.T, k *interop.Kamailio, a ua.Account) {
 		p := call(t, a)
 		p.contact(true, "created", "registered")

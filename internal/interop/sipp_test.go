@@ -51,7 +51,7 @@ var scenarios = []struct {
 	{name: "refusals", play: func(p *phone) {
 		for _, r := range refusals {
 			d := p.registration(r.state, r.status)
-			if !strings.HasPrefix(d.Reason, strconv.Itoa(r.status)+" ") {
+			if !strings.HasPrefix(d.Reason, strconv.Itoa(r.status)+" ") || r.status == 302 && !strings.Contains(d.Reason, "sip:elsewhere.example.com") {
 				p.t.Errorf("%d: reason %q", r.status, d.Reason)
 			}
 			in := time.Duration(d.RetryIn).Round(time.Second)
@@ -66,6 +66,11 @@ var scenarios = []struct {
 			p.do(ua.DoRegister)
 		}
 		p.registered(600)
+	}},
+	{name: "redirect", set: func(a *ua.Account) { a.FollowRedirects = true }, play: func(p *phone) {
+		p.registered(600)
+		p.do(ua.DoRegister)
+		p.registered(500)
 	}},
 	{name: "unavailable", play: func(p *phone) {
 		p.registration(ua.Retrying, 503)
@@ -183,8 +188,8 @@ func accountAt(server *interop.SIPp, transport string) ua.Account {
 	return ua.Account{AOR: "sip:alice@example.com", Registrar: "sip:" + server.Addr(), Transport: transport, Expires: 600}
 }
 
-// What a scenario checks is checked: a wrong digest, another algorithm than the one it wants, and a device
-// that does not offer what it has to each fail it.
+// What a scenario checks is checked: a wrong digest, another algorithm than the one it wants, and another
+// number each fail it.
 func TestSIPpNotices(t *testing.T) {
 	for _, c := range []struct {
 		scenario string
@@ -193,7 +198,7 @@ func TestSIPpNotices(t *testing.T) {
 	}{
 		{"rfc2069", func(a *ua.Account) { a.HA1 = strings.Repeat("0", 32) }, "the digest is wrong"},
 		{"md5", func(a *ua.Account) {}, "Failed regexp match"},
-		{"hop", func(a *ua.Account) { a.NoOutbound = true }, "Failed regexp match"},
+		{"interval", func(a *ua.Account) { a.Expires = 700 }, "Failed regexp match"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			t.Parallel()
