@@ -73,8 +73,7 @@ func (p *phone) await(what string, fits func(ua.Event) bool) ua.Event {
 	}
 }
 
-// registration waits for a state of the registration, and for the end of the attempt where it is one that fails: all
-// but Registering have their status.
+// registration waits until the registration is in a state because of an answer.
 func (p *phone) registration(state ua.RegistrationState, status int) ua.RegistrationDetail {
 	p.t.Helper()
 	return p.await(fmt.Sprintf("%s by %d", state, status), func(e ua.Event) bool {

@@ -188,8 +188,7 @@ func accountAt(server *interop.SIPp, transport string) ua.Account {
 	return ua.Account{AOR: "sip:alice@example.com", Registrar: "sip:" + server.Addr(), Transport: transport, Expires: 600}
 }
 
-// What a scenario checks is checked: a wrong digest, another algorithm than the one it wants, and another
-// number each fail it.
+// What a scenario checks is checked: a wrong digest, another algorithm and another number than it wants each fail it.
 func TestSIPpNotices(t *testing.T) {
 	for _, c := range []struct {
 		scenario string
