@@ -136,9 +136,18 @@ var scenarios = []struct {
 			return ok && d.On == ua.KickDeactivated && d.Decision == ua.Asked
 		})
 	}},
-	{name: "noevent", calls: 2, play: func(p *phone) {
+	{name: "noevent", calls: 2, set: func(a *ua.Account) { a.Watch = ua.WatchReg }, play: func(p *phone) {
 		p.registered(600)
 		if d := p.subscription(ua.Unsupported); d.Status != 489 || d.RetryIn != 0 {
+			p.t.Errorf("told as %+v", d)
+		}
+	}},
+	{name: "poll", calls: 2, set: func(a *ua.Account) { a.PollInterval = time.Second }, play: func(p *phone) {
+		p.subscription(ua.Polling)
+		if d := p.contact(true, "registered"); d.Source != ua.FromPoll {
+			p.t.Errorf("told as %+v", d)
+		}
+		if d := p.contact(true, "absent"); d.Source != ua.FromPoll || d.Kick() != ua.KickAbsent {
 			p.t.Errorf("told as %+v", d)
 		}
 	}},
@@ -171,7 +180,9 @@ func TestSIPp(t *testing.T) {
 				t.Parallel()
 				server := interop.StartSIPp(t, transport, s.name, max(s.calls, 1))
 				a := accountAt(server, transport)
-				a.NoWatch = s.calls == 0
+				if s.calls == 0 {
+					a.Watch = ua.WatchOff
+				}
 				if s.set != nil {
 					s.set(&a)
 				}
