@@ -167,10 +167,10 @@ func TestOutboundThroughEdge(t *testing.T) {
 			if m := p.seen(trace.Sent, "SUBSCRIBE")[0]; !strings.HasSuffix(m.Header("Contact", "m"), ";ob>") {
 				t.Errorf("Contact of SUBSCRIBE: %s", m.Header("Contact", "m"))
 			}
-			p.do(ua.DoSubscribe) // in the dialog, over the route that has the tokens
-			p.subscription(ua.Active)
 			p.do(ua.DoPing)
 			p.await("the ping", func(e ua.Event) bool { return strings.Contains(e.Summary, "came back to this device") })
+			p.do(ua.DoSubscribe) // in the dialog, whose 200 is here by now: over the route that has the tokens
+			p.subscription(ua.Active)
 			if err := k.RemoveContact(k.AOR("alice"), contacts[0].Address); err != nil {
 				t.Fatal(err)
 			}

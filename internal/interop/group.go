@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -48,6 +50,26 @@ func startProcess(logFile, program string, args ...string) (*process, error) {
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// has reports whether the server's first process holds a socket on that port, as Linux tells.
+func (p *process) has(transport string, port int) bool {
+	dir := fmt.Sprintf("/proc/%d", p.cmd.Process.Pid)
+	sockets, _ := os.ReadFile(filepath.Join(dir, "net", transport))
+	open, _ := filepath.Glob(filepath.Join(dir, "fd", "*"))
+	for line := range strings.Lines(string(sockets)) {
+		// The number, the local address, seven more, and the inode.
+		fields := strings.Fields(line)
+		if len(fields) < 10 || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
+			continue
+		}
+		for _, fd := range open {
+			if target, _ := os.Readlink(fd); target == "socket:["+fields[9]+"]" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // stop ends the server and kills what is left of its process group. The server is asked first: it reaps its own

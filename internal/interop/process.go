@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -165,13 +166,19 @@ func (k *Kamailio) logTail() string {
 	return "kamailio's log ends:\n" + strings.Join(lines, "\n")
 }
 
+var givenPorts sync.Map // by number
+
 // freePort finds a port that is free for UDP and TCP, below the range from which Linux gives ports to sockets that ask
-// for none: tests that run beside this one cannot be given it in the meantime.
+// for none: tests that run beside this one cannot be given it in the meantime. It is given once only.
 func freePort() (int, error) {
 	const low, high = 20000, 32000
-	var last error
+	last := errors.New("all were given before")
 	for range 100 {
-		addr := net.JoinHostPort(host, strconv.Itoa(low+mathrand.IntN(high-low)))
+		port := low + mathrand.IntN(high-low)
+		if _, before := givenPorts.LoadOrStore(port, true); before {
+			continue
+		}
+		addr := net.JoinHostPort(host, strconv.Itoa(port))
 		u, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			last = err
