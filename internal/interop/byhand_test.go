@@ -3,7 +3,6 @@ package interop_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,15 +87,14 @@ func TestByHandAtKamailio(t *testing.T) {
 		{"wrong", ua.ByHand{Credentials: ua.CredentialsWrong}, "401 ", ua.Registered},
 		{"stale", ua.ByHand{Credentials: ua.CredentialsStale}, "200 ", ua.Registered},
 		{"no hops left", ua.ByHand{Headers: []string{"Max-Forwards: 0"}}, "483 ", ua.Registered},
-		{"star with a time", ua.ByHand{Contacts: []string{"*"}}, "400 |500 ", ua.Registered}, // it says now this, now that
+		{"star with a time", ua.ByHand{Contacts: []string{"*"}}, "400 ", ua.Registered}, // a 500 comes behind it
 		{"off", ua.ByHand{Expires: "0"}, "200 ", ua.Unregistered},
 		{"on", ua.ByHand{}, "200 ", ua.Registered},
 		{"star", ua.ByHand{Contacts: []string{"*"}, Expires: "0"}, "200 ", ua.Unregistered},
 		{"on again", ua.ByHand{}, "200 ", ua.Registered},
 	} {
 		x, err := g.Send(t.Context(), "alice", c.what)
-		expected := slices.ContainsFunc(strings.Split(c.outcome, "|"), func(o string) bool { return strings.HasPrefix(x.Outcome, o) })
-		if err != nil || !expected {
+		if err != nil || !strings.HasPrefix(x.Outcome, c.outcome) {
 			t.Errorf("%s: %v, %s", c.name, err, x.Outcome)
 		}
 		t.Logf("%s: %s, %d contact(s)", c.name, x.Outcome, len(x.Contacts))
