@@ -77,20 +77,19 @@ func (r *Ring) Tee(sink func(Message)) {
 	r.sinks = append(r.sinks, sink)
 }
 
-// Add numbers the message and keeps it, dropping the oldest when full. One
-// without a time gets that of now, so that numbers and times rise together
-// whoever adds. The bytes are kept, not copied. A nil ring drops everything.
-func (r *Ring) Add(m Message) {
+// Add numbers the message and keeps it, dropping the oldest when full, and
+// returns it as it is kept. One without a time gets that of now, so that numbers
+// and times rise together whoever adds. The bytes are kept, not copied. A nil
+// ring gives a time only.
+func (r *Ring) Add(m Message) Message {
 	if r == nil {
-		return
+		return stamped(m)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.number++
+	m = stamped(m)
 	m.Number = r.number
-	if m.Time.IsZero() {
-		m.Time = time.Now()
-	}
 	if len(r.kept) < r.size {
 		r.kept = append(r.kept, m)
 	} else {
@@ -100,6 +99,14 @@ func (r *Ring) Add(m Message) {
 	for _, sink := range r.sinks {
 		sink(m)
 	}
+	return m
+}
+
+func stamped(m Message) Message {
+	if m.Time.IsZero() {
+		m.Time = time.Now()
+	}
+	return m
 }
 
 // Messages returns what is kept, oldest first.

@@ -83,7 +83,7 @@ func (s *Stack) record(direction trace.Direction, local, remote netip.AddrPort, 
 		Direction: direction, Transport: s.options.Transport,
 		Local: local, Remote: remote, Raw: bytes.Clone(raw),
 	}
-	s.options.Trace.Add(m)
+	m = s.options.Trace.Add(m) // which gives it its time
 	for branch, ring := range taps {
 		// The topmost Via names the transaction, both ways (RFC 3261 17.1.3).
 		if strings.Contains(m.Header("Via", "v"), branch) {
