@@ -13,7 +13,7 @@ import (
 // effectOf reads from the request, as it stands, what it would do. A removal under
 // our URI counts as ours though it shows another instance: a registrar that tells
 // bindings by their URIs alone will take it so.
-func (a *Agent) effectOf(r *wire.Request) turnEffect {
+func (a *Agent) effectOf(r *wire.Request, now time.Time) turnEffect {
 	e := turnEffect{kind: regQuery, ours: a.isForUs(r)}
 	contacts, _ := r.Headers.ParseNameAddrs("Contact")
 	cseq, _, _ := r.Headers.CSeq()
@@ -21,12 +21,15 @@ func (a *Agent) effectOf(r *wire.Request) turnEffect {
 		c := contactOf(address)
 		asked := asksFor(r, c)
 		removes := asked == 0
+		ours := !a.account.WatchOnly && a.id.registers(c)
+		if !ours && c.URI != "*" {
+			c.CallID, c.CSeq = r.Headers.Get("Call-ID"), reginfo.Num(uint64(cseq))
+			e.others = append(e.others, boundByHand{contact: c, at: now, until: now.Add(seconds(asked)), taken: removes})
+		}
 		switch {
 		case c.URI == "*":
 			e.kind = regWipe
-		case a.account.WatchOnly || !a.id.registers(c) && !(removes && reginfo.SameURI(c.URI, a.id.contact)):
-			c.CallID, c.CSeq = r.Headers.Get("Call-ID"), reginfo.Num(uint64(cseq))
-			e.others = append(e.others, boundByHand{c, removes})
+		case !ours && (a.account.WatchOnly || !removes || !reginfo.SameURI(c.URI, a.id.contact)):
 			if e.kind == regQuery {
 				e.kind = regOther
 			}
@@ -74,6 +77,19 @@ func (id *identity) noteByHand(list []boundByHand) {
 		}), b)
 	}
 	id.others = id.others[max(0, len(id.others)-kept):]
+}
+
+// grantByHand takes from a 2xx how long the contacts are bound that are not ours.
+func (id *identity) grantByHand(r *wire.Response, now time.Time) {
+	contacts, _ := r.Headers.ParseNameAddrs("Contact")
+	id.others = slices.Clone(id.others)
+	for i, b := range id.others {
+		for _, address := range contacts {
+			if c := contactOf(address); c.Expires.Present && id.isBoundByHand(c, b) {
+				id.others[i].until = now.Add(seconds(uint32(c.Expires.Value)))
+			}
+		}
+	}
 }
 
 func (a *Agent) byHandResult(r turnResult, now time.Time) {
@@ -133,7 +149,7 @@ func (a *Agent) answeredByHand(t *turn, r *wire.Response, fault string, now time
 	case r.Status < 300:
 		a.acceptedByHand(t, r, now)
 	default:
-		a.removed, a.id.others = t.before.removed, t.before.others
+		a.removed, a.id.others, a.displacedAt = t.before.removed, t.before.others, t.before.displacedAt
 	}
 	a.endByHand(t, x, nil, now)
 	if t.ours && r.Status < 300 {
@@ -144,6 +160,7 @@ func (a *Agent) answeredByHand(t *turn, r *wire.Response, fault string, now time
 // acceptedByHand takes from a 2xx what became of our own binding.
 func (a *Agent) acceptedByHand(t *turn, r *wire.Response, now time.Time) {
 	a.takeRoutes(r)
+	a.id.grantByHand(r, now)
 	ours, listed := a.ourContact(r)
 	left := time.Duration(0)
 	if listed {
@@ -206,7 +223,7 @@ func (a *Agent) endByHand(t *turn, x Exchange, err error, now time.Time) {
 	a.turn = nil
 	if err != nil {
 		if t.ours {
-			a.removed = t.before.removed
+			a.removed, a.displacedAt = t.before.removed, t.before.displacedAt
 		}
 		if x.Outcome == "" {
 			x.Outcome = explain(err)

@@ -105,8 +105,9 @@ type turn struct {
 	cseq       uint32 // of the last request
 	turnEffect        // of the last request
 	before     struct {
-		removed bool
-		others  []boundByHand
+		removed     bool
+		others      []boundByHand
+		displacedAt time.Time
 	}
 }
 
@@ -210,7 +211,7 @@ func (a *Agent) nextByHand(now time.Time) {
 		t := a.turns[0]
 		a.turns = a.turns[1:]
 		a.turn, a.reg.inFlight = t, regHand
-		t.before.removed, t.before.others = a.removed, a.id.others
+		t.before.removed, t.before.others, t.before.displacedAt = a.removed, a.id.others, a.displacedAt
 		a.apply([]effect{sendByHand{t}}, now)
 	}
 }
@@ -385,12 +386,15 @@ func (a *Agent) sendByHand(t *turn, now time.Time) {
 		return
 	}
 	t.callID, t.cseq, t.tries = callID, cseq, t.tries+1
-	t.turnEffect = a.effectOf(request)
+	t.turnEffect = a.effectOf(request, now)
 	a.noteCSeq(callID, cseq)
 	if t.kind != regQuery {
 		a.noteSent(sentRegister{callID: callID, cseq: cseq, kind: t.kind, contact: a.id.contact, byHand: true})
 		a.removed = t.kind == regUnbind || t.kind == regWipe || t.kind == regOther && a.removed
 		a.id.noteByHand(t.others)
+		if t.kind == regOther && slices.ContainsFunc(t.others, func(b boundByHand) bool { return reginfo.SameURI(b.contact.URI, a.id.contact) }) {
+			a.displacedAt = now
+		}
 	}
 	request.Trace = t.trace
 	a.do(request, func(response *wire.Response, err error) any { return turnResult{t, response, err} })

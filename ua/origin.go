@@ -39,19 +39,20 @@ func (s sentRegister) String() string {
 // evidence is what the agent knows about itself when a change of a contact is
 // to be judged.
 type evidence struct {
-	source    Source
-	now       time.Time
-	callID    string         // of our REGISTERs
-	contact   string         // the URI that we register now
-	sent      []sentRegister // the newest last, answered or not
-	pending   regKind        // of the REGISTER under way; "" none
-	removed   bool           // our removal is under way, or was the last that was answered
-	wiped     bool           // and it was of all bindings
-	answered  sentRegister   // our last REGISTER that bound us and got a 2xx
-	expiresAt time.Time      // of our binding, by our clock; zero: none
-	lapsedAt  time.Time      // when our binding last ran out; zero: never
-	justBound time.Time      // when our last REGISTER got its 2xx; zero: never
-	delay     time.Duration  // how long that 2xx took: the registrar may count from as much earlier
+	source      Source
+	now         time.Time
+	callID      string         // of our REGISTERs
+	contact     string         // the URI that we register now
+	sent        []sentRegister // the newest last, answered or not
+	pending     regKind        // of the REGISTER under way; "" none
+	removed     bool           // our removal is under way, or was the last that was answered
+	wiped       bool           // and it was of all bindings
+	answered    sentRegister   // our last REGISTER that bound us and got a 2xx
+	expiresAt   time.Time      // of our binding, by our clock; zero: none
+	lapsedAt    time.Time      // when our binding last ran out; zero: never
+	justBound   time.Time      // when our last REGISTER got its 2xx; zero: never
+	displacedAt time.Time      // when a REGISTER by hand last bound our address for another than us; zero: never
+	delay       time.Duration  // how long that 2xx took: the registrar may count from as much earlier
 }
 
 // judgement is what was made of a change.
@@ -76,8 +77,8 @@ func (e evidence) judge(change reginfo.Change, m match) judgement {
 	switch {
 	case m.earlierRun:
 		e.judgeEarlier(&j, removal)
-	case m.byHand:
-		e.judgeByHand(&j, row.Contact, m.taken, removal)
+	case m.byHand != nil:
+		e.judgeByHand(&j, row.Contact, *m.byHand, removal)
 	case !m.own:
 		e.judgeOther(&j, row.Contact, removal)
 	case removal:
@@ -102,13 +103,15 @@ func (e evidence) judgeEarlier(j *judgement, removal bool) {
 }
 
 // judgeByHand is about a contact that is not ours but for a REGISTER by hand.
-func (e evidence) judgeByHand(j *judgement, c reginfo.Contact, taken, removal bool) {
+func (e evidence) judgeByHand(j *judgement, c reginfo.Contact, b boundByHand, removal bool) {
 	sent, ours := e.sentAs(c)
 	switch {
 	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected || j.event == reginfo.Shortened:
 		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
-	case removal && (taken || e.wiped):
+	case removal && (b.taken || e.wiped):
 		j.say(OriginSelf, "a REGISTER by hand of ours removed it")
+	case removal && j.event == reginfo.Expired && e.now.Add(lapseSlack).Before(b.until):
+		j.say(OriginNetwork, "a REGISTER by hand of ours bound it", fmt.Sprintf("it still had %s to run", left(b.until, e.now)))
 	case removal && j.event == reginfo.Expired:
 		j.say(OriginSelf, "a REGISTER by hand of ours bound it, and nobody refreshes it")
 	case removal && j.event == reginfo.Absent:
@@ -119,8 +122,10 @@ func (e evidence) judgeByHand(j *judgement, c reginfo.Contact, taken, removal bo
 		j.say(OriginNetwork, "a REGISTER by hand of ours bound it", "we did not ask for the removal")
 	case ours:
 		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of a %s of ours", c.CSeq.Value, sent))
+	case c.CallID == "" && e.now.Sub(b.at) < transactionTime:
+		j.say(OriginSelf, "the registrar shows no Call-ID, and a REGISTER by hand of ours was just on its way")
 	case c.CallID == "":
-		j.say(OriginSelf, "a REGISTER by hand of ours was about it")
+		j.say(OriginOtherDevice, "no REGISTER by hand of ours was on its way")
 	default:
 		j.say(OriginOtherDevice, "its Call-ID or CSeq is none of ours")
 	}
@@ -168,6 +173,8 @@ func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
 	case e.removed:
 		j.say(OriginSelf, "we asked for the removal")
+	case !e.displacedAt.IsZero() && e.now.Sub(e.displacedAt) < transactionTime:
+		j.say(OriginSelf, "a REGISTER by hand of ours bound our address for another instance or reg-id")
 	case !e.expiresAt.IsZero() && e.now.Add(lapseSlack).Before(e.expiresAt):
 		left := e.expiresAt.Sub(e.now).Round(time.Second)
 		facts := []string{"we did not ask for it", fmt.Sprintf("our registration still had %s to run", left)}

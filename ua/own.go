@@ -2,6 +2,7 @@ package ua
 
 import (
 	"strings"
+	"time"
 
 	"regwatch/internal/wire"
 	"regwatch/reginfo"
@@ -27,8 +28,7 @@ type match struct {
 	own        bool
 	earlierRun bool
 	by         MatchedBy
-	byHand     bool // not ours, but a REGISTER by hand of ours bound or removed it
-	taken      bool // and the last one removed it
+	byHand     *boundByHand // not ours, but a REGISTER by hand of ours was about it; nil: none was
 }
 
 // recognise tells whether a contact is ours, by the first that fits: instance,
@@ -43,7 +43,7 @@ func (id identity) recognise(c reginfo.Contact, hasGRUU func(string) bool) match
 	}
 	for _, b := range id.others {
 		if id.isBoundByHand(c, b) {
-			return match{byHand: true, taken: b.taken}
+			return match{byHand: &b}
 		}
 	}
 	switch {
@@ -86,15 +86,18 @@ func (id identity) registers(c reginfo.Contact) bool {
 // boundByHand is another contact than ours that a REGISTER by hand was about.
 type boundByHand struct {
 	contact reginfo.Contact // URI, instance, reg-id, Call-ID and CSeq of that REGISTER
+	at      time.Time       // when that was sent
+	until   time.Time       // when the binding ends, unless somebody refreshes it
 	taken   bool            // it removed the contact
 }
 
 // isBoundByHand tells such a contact by instance and reg-id, by its URI unless
-// that is ours, or, where a registrar rewrites URIs, by Call-ID and CSeq.
+// that is ours, or, where a registrar rewrites URIs, by Call-ID and CSeq. Another
+// instance than ours needs no reg-id: not every registrar shows it.
 func (id identity) isBoundByHand(c reginfo.Contact, b boundByHand) bool {
 	instance := reginfo.SameInstance(c.Instance, b.contact.Instance)
 	switch {
-	case instance && c.RegID == b.contact.RegID:
+	case instance && (c.RegID == b.contact.RegID || !c.RegID.Present && !reginfo.SameInstance(c.Instance, id.instance)):
 		return true
 	case c.Instance != "" && b.contact.Instance != "" && !instance:
 		return false
@@ -143,7 +146,7 @@ type stuck struct {
 
 func (m matches) of(row *reginfo.Row, id identity, hasGRUU func(string) bool) match {
 	key, c := rowKey{row.AOR, row.Contact.ID}, row.Contact
-	if found := id.recognise(c, hasGRUU); found.own || found.earlierRun || found.byHand {
+	if found := id.recognise(c, hasGRUU); found.own || found.earlierRun || found.byHand != nil {
 		m[key] = stuck{found, c.CallID, c.URI}
 		return found
 	}

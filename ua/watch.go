@@ -219,7 +219,7 @@ func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
 		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.pending(), removed: a.removed,
 		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
-		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, delay: a.roundTrip,
+		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, displacedAt: a.displacedAt, delay: a.roundTrip,
 	}
 }
 
