@@ -69,7 +69,9 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 			a.lastFlow.Up, a.lastFlow.Cause = false, reason
 		}
 		a.apply(a.reg.brokenIf(reason, now), now)
-		if a.sub.inFlight != "" && (a.flow == nil || a.account.WatchOnly) {
+		// One that went over the flow before may have its answer already.
+		waits := slices.ContainsFunc(unsent, func(e effect) bool { _, is := e.(sendSubscribe); return is })
+		if waits && a.sub.inFlight != "" {
 			a.apply(a.sub.broken(reason, true, now), now)
 		}
 		a.failByHand(unsent, r.err, now)

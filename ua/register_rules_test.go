@@ -73,7 +73,7 @@ func TestREGISTERsOfOneRun(t *testing.T) {
 	})
 }
 
-// RFC 3261 10.2.4: one REGISTER at a time, queries and removals among them. What
+// RFC 3261 10.2: one REGISTER at a time, queries and removals among them. What
 // comes meanwhile waits for the final answer.
 func TestOneREGISTERAtATime(t *testing.T) {
 	inScript(t, wire.TCP, nil, func(s *scripted, r *run) {
