@@ -493,7 +493,7 @@ func TestBrokenPromiseBacksOff(t *testing.T) {
 				server.pong(false)
 				before := len(r.downs())
 				time.Sleep(15 * time.Minute)
-				if got := len(r.downs()) - before; got < 3 || got > 5 {
+				if got := len(r.downs()) - before; got < 3 || got > 6 {
 					t.Errorf("%d flows in a quarter of an hour\n%s", got, r.story())
 				}
 			})
