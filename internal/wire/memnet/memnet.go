@@ -34,6 +34,7 @@ type Net struct {
 	delay  time.Duration
 	jitter time.Duration // up to this much more for each datagram: they may overtake
 	drop   func(Packet) bool
+	share  float64 // of datagrams and segments that are lost
 	cut    map[[2]netip.Addr]bool
 	gone   map[netip.Addr]bool // addresses that their host has no more
 	random *rand.Rand
@@ -73,6 +74,27 @@ func (n *Net) Drop(f func(Packet) bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.drop = f
+}
+
+// Lose loses that share of all datagrams, from 0 to less than 1. TCP loses as
+// many of its segments and sends them again after 1 s, then after twice as long
+// each time (RFC 6298 2.1, 5.5): what follows waits behind them.
+func (n *Net) Lose(share float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.share = share
+}
+
+// lost is called with the network locked.
+func (n *Net) lost() bool { return n.share > 0 && n.random.Float64() < n.share }
+
+// resent is how long a segment is held up by being lost. It is called with the
+// network locked.
+func (n *Net) resent() (wait time.Duration) {
+	for timeout := time.Second; n.lost(); timeout *= 2 {
+		wait += timeout
+	}
+	return wait
 }
 
 // Name gives a name its addresses on every host, as a line in /etc/hosts does.
@@ -213,9 +235,8 @@ func (h *Host) Listen(_ context.Context, local netip.AddrPort) (net.Listener, er
 func (h *Host) Dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error) {
 	for {
 		h.net.mu.Lock()
-		parted, delay := h.net.parted(h.addr, remote.Addr()), h.net.delay
+		parted, wait := h.net.parted(h.addr, remote.Addr()), 2*h.net.delay+h.net.resent()
 		h.net.mu.Unlock()
-		wait := 2 * delay
 		if parted {
 			wait = time.Second // a SYN again
 		}

@@ -43,7 +43,7 @@ func (s *packetSocket) WriteTo(data []byte, to net.Addr) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	packet := Packet{s.local, target, data}
-	if n.parted(s.local.Addr(), target.Addr()) || n.drop != nil && n.drop(packet) {
+	if n.parted(s.local.Addr(), target.Addr()) || n.drop != nil && n.drop(packet) || n.lost() {
 		return len(data), nil
 	}
 	wait := n.delay

@@ -109,7 +109,7 @@ func (s *stream) Write(data []byte) (int, error) {
 	case s.peer.closed:
 		return 0, errReset
 	}
-	s.peer.queue = append(s.peer.queue, segment{bytes.Clone(data), time.Now().Add(s.net.delay)})
+	s.peer.queue = append(s.peer.queue, segment{bytes.Clone(data), time.Now().Add(s.net.delay + s.net.resent())})
 	s.peer.wake()
 	return len(data), nil
 }
