@@ -61,6 +61,7 @@ type Agent struct {
 	tellBy    time.Time  // by when a document should tell of our last REGISTER; zero: it did
 	tells     bool       // this notifier tells of our REGISTERs
 	documents int        // applied in this dialog
+	doubted   bool       // the document at hand is the first after the notifier was silent
 
 	table    *reginfo.Table
 	id       identity

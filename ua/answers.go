@@ -269,8 +269,8 @@ func (a *Agent) boundNow(now time.Time) {
 	a.reaction.clear()
 	a.save()
 	// A registration that succeeds is a reason to ask again where the notifier
-	// said no before (RFC 6665 4.1.3, rejected).
-	idle := !a.sub.live() && a.sub.inFlight == "" && a.sub.retryAt.IsZero()
+	// said no before (RFC 6665 4.1.3, rejected), or where nobody answered.
+	idle := !a.sub.live() && a.sub.inFlight == "" && (a.sub.retryAt.IsZero() || a.sub.status == 0)
 	if a.leaving == nil && idle && (a.sub.wanted || a.sub.state == "") {
 		a.watch(now)
 	}

@@ -252,7 +252,7 @@ func (a *Agent) tellByHand(t *turn, x Exchange, now time.Time) {
 		summary += fmt.Sprintf(", %d contact(s) bound", len(x.Contacts))
 	}
 	if a.reg.registered() {
-		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
+		d.Expires = Seconds(a.reg.expiresAt.Sub(now).Round(time.Second))
 		if accepted && t.kind == regBind {
 			summary += fmt.Sprintf(": registered for %d s", int(a.reg.granted.Seconds()))
 		}

@@ -30,6 +30,7 @@ type lab struct {
 	t       *testing.T
 	net     *memnet.Net
 	options registrar.Options
+	host    string           // of the registrar; "" is registrarHost
 	clock   func() time.Time // of the agents; nil: the network's
 }
 
@@ -49,8 +50,8 @@ func inLab(t *testing.T, o registrar.Options, f func(*lab)) {
 func (l *lab) start() {
 	l.t.Helper()
 	o := l.options
-	o.Network = l.net.Host(registrarHost)
-	at := netip.MustParseAddrPort(registrarHost + ":5060")
+	o.Network = l.net.Host(l.addr().String())
+	at := netip.AddrPortFrom(l.addr(), 5060)
 	o.Listen = []registrar.Listen{{Transport: wire.UDP, Addr: at}, {Transport: wire.TCP, Addr: at}}
 	if o.TLS != nil {
 		o.Listen = append(o.Listen, registrar.Listen{Transport: wire.TLS, Addr: netip.AddrPortFrom(at.Addr(), 5061)})
@@ -60,6 +61,14 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	l.Registrar = r
+}
+
+// addr is where the registrar lives.
+func (l *lab) addr() netip.Addr {
+	if l.host == "" {
+		return netip.MustParseAddr(registrarHost)
+	}
+	return netip.MustParseAddr(l.host)
 }
 
 // run is a group of agents and everything that it told.

@@ -52,7 +52,6 @@ type evidence struct {
 	lapsedAt    time.Time      // when our binding last ran out; zero: never
 	justBound   time.Time      // when our last REGISTER got its 2xx; zero: never
 	displacedAt time.Time      // when a REGISTER by hand last bound our address for another than us; zero: never
-	delay       time.Duration  // how long that 2xx took: the registrar may count from as much earlier
 }
 
 // judgement is what was made of a change.
@@ -245,7 +244,7 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 // REGISTER of ours is under way the time granted is not known.
 func (e evidence) sooner(change reginfo.Change) bool {
 	return change.Before != nil && e.pending != regBind && e.pending != regOther && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
-		change.After.ExpiresAt.Add(expirySlack+e.delay).Before(e.expiresAt)
+		change.After.ExpiresAt.Add(expirySlack).Before(e.expiresAt)
 }
 
 // nothing reports whether a change of our binding is none: a document from before

@@ -262,17 +262,21 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 		return append([]effect{lostEffect{cause: reason}}, r.lost(backOff, reason, 0, now)...)
 	}
 	r.failures, r.held, r.flowGone = 0, false, false
-	r.grant(now, seconds(a.expires))
+	// The registrar may have begun to count when we sent the request. But no answer
+	// is so late that most of the time is over.
+	granted := seconds(a.expires)
+	r.grant(now.Add(-min(now.Sub(r.sentAt), granted/2)), granted)
 	r.enter(Registered, "", now)
 	return r.finish(now, tellRegistration{}, boundEffect{})
 }
 
-// grant sets when the binding ends and when it is refreshed: so early that the
-// transaction can time out before the end (RFC 5627 4.2): 32 s ahead and a
-// little more where there is room, half-way where there is not.
-func (r *registration) grant(now time.Time, d time.Duration) {
-	r.granted, r.expiresAt, r.retryAt = d, now.Add(d), time.Time{}
-	r.refreshAt = now.Add(refreshAfter(d, r.ims))
+// grant sets when the binding ends, counted from the time given, and when it is
+// refreshed: so early that the transaction can time out before the end (RFC 5627
+// 4.2): 32 s ahead and a little more where there is room, half-way where there is
+// not.
+func (r *registration) grant(from time.Time, d time.Duration) {
+	r.granted, r.expiresAt, r.retryAt = d, from.Add(d), time.Time{}
+	r.refreshAt = from.Add(refreshAfter(d, r.ims))
 }
 
 func refreshAfter(d time.Duration, ims bool) time.Duration {

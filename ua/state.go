@@ -93,7 +93,7 @@ func (a *Agent) tellRegistration(now time.Time) {
 	summary := string(d.State)
 	switch {
 	case d.State == Registered:
-		d.Expires = Seconds(a.reg.expiresAt.Sub(now))
+		d.Expires = Seconds(a.reg.expiresAt.Sub(now).Round(time.Second))
 		switch {
 		case slow != "":
 			summary = "registered; refreshing: " + d.Reason

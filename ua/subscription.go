@@ -56,6 +56,7 @@ type subscription struct {
 	notifyBy  time.Time // Timer N runs out; zero: not running
 	retryAt   time.Time
 	anewAt    time.Time // when we last subscribed anew because one had ended
+	lostAt    time.Time // when an active one ended without a word; zero: none did since the last NOTIFY
 	failures  int
 }
 
@@ -183,6 +184,14 @@ func (s *subscription) unsubscribe(now time.Time) []effect {
 	return append(effects, tellSubscription{})
 }
 
+// lost is over for a dialog that the notifier has forgotten, or is silent in.
+func (s *subscription) lost(reason string, now time.Time) []effect {
+	if s.confirmed() && s.wanted {
+		s.lostAt = now
+	}
+	return s.over(reason, now)
+}
+
 // over forgets the dialog.
 func (s *subscription) over(reason string, now time.Time) []effect {
 	before := s.callID
@@ -246,7 +255,11 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 		s.reason = "refresh: " + reason
 		return s.finish(now, tellSubscription{})
 	}
-	effects := s.over(reason, now)
+	end := s.over
+	if a.status == 481 { // it does not know what it granted
+		end = s.lost
+	}
+	effects := end(reason, now)
 	switch a.status {
 	case 403, 404, 405, 489, 501:
 		// This registrar does not do that for us. It is asked again at the next
@@ -336,7 +349,7 @@ func (s *subscription) broken(reason string, lost bool, now time.Time) []effect 
 			return s.finish(now)
 		}
 	}
-	effects := s.over(reason, now)
+	effects := s.lost(reason, now)
 	first := s.failures == 0
 	s.retry(0, false, now)
 	if lost && first && s.wanted {
@@ -382,7 +395,7 @@ func (s *subscription) notified(n wire.Notify, now time.Time) []effect {
 	if n.Target != "" {
 		s.target = n.Target // target refresh (RFC 6665 4.4.1)
 	}
-	s.notifyBy, s.slow = time.Time{}, ""
+	s.notifyBy, s.lostAt, s.slow = time.Time{}, time.Time{}, ""
 	if n.State.State == "terminated" {
 		return s.terminated(n.State, now)
 	}
@@ -443,7 +456,7 @@ func (s *subscription) tick(now time.Time) []effect {
 			if s.polling = s.mayPoll; s.polling {
 				effects = append(effects, startPolling{})
 			}
-			effects = append(effects, s.over("no NOTIFY within 32 s", now)...)
+			effects = append(effects, s.lost("no NOTIFY within 32 s", now)...)
 			s.retry(0, false, now)
 			effects = append(effects, tellSubscription{})
 		} else {
@@ -451,7 +464,7 @@ func (s *subscription) tick(now time.Time) []effect {
 		}
 	}
 	if s.inFlight == "" && due(s.expiresAt, now) {
-		effects = append(effects, s.over("ran out", now)...)
+		effects = append(effects, s.lost("ran out", now)...)
 		s.anew(now)
 		effects = append(effects, tellSubscription{})
 	}

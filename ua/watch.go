@@ -64,10 +64,13 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 	if !news {
 		return
 	}
-	before := a.sub.state
+	before, lostAt := a.sub.state, a.sub.lostAt
 	effects := a.sub.notified(n, now)
 	if a.sub.confirmed() {
 		a.poller.stop() // somebody tells
+	}
+	if !lostAt.IsZero() {
+		a.heardAgain(lostAt, now)
 	}
 	if before != Active && a.sub.state == Active {
 		a.apply(effects, now)
@@ -76,7 +79,19 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 	if len(n.Body) > 0 {
 		a.takeDocument(n)
 	}
+	a.doubted = false
 	a.apply(effects, now)
+}
+
+// heardAgain: a notifier that lost our subscription, or did not answer, may be a
+// registrar that was restarted and has lost our binding as well, or another
+// machine that never had it. That is no kick: our registration is refreshed, as it
+// would have been in time.
+func (a *Agent) heardAgain(lostAt, now time.Time) {
+	a.doubted = a.reg.registered() && !a.reg.held && a.leaving == nil && a.justBound.Before(lostAt)
+	if a.doubted && a.reg.state == Registered { // else the next REGISTER is set
+		a.apply(a.reg.want(regBind, now), now)
+	}
 }
 
 func (a *Agent) takeDocument(n wire.Notify) {
@@ -189,6 +204,12 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 		return // the answer has told it, or our own timer
 	}
 	if m.own && removal {
+		if change.Kind == reginfo.Vanished && a.doubted {
+			a.tell(at, "the registrar's list lacks us after a silence: it was restarted, or took us off meanwhile; registering again", DisagreementDetail{
+				Between: []string{witnessLocal, witnessWatched}, About: a.id.contact, Detail: "not listed after a silence of the registrar",
+			})
+			return
+		}
 		if a.pending() == regBind {
 			// Did it overtake the answer to our REGISTER, or was it overtaken? The
 			// answer tells.
@@ -219,7 +240,7 @@ func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
 		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.pending(), removed: a.removed,
 		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
-		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, displacedAt: a.displacedAt, delay: a.roundTrip,
+		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, displacedAt: a.displacedAt,
 	}
 }
 
