@@ -157,8 +157,8 @@ func (g *Group) Watch(ctx context.Context, since uint64) iter.Seq[Update] {
 
 // Close ends all agents: unless leave is set they unregister, then they end
 // their subscriptions. It returns when that is done or ctx ends, whichever is
-// first, and after it no goroutine and no socket of the group is left. The error
-// is ctx's, where that cut it short.
+// first, and after it no goroutine and no socket of the group is left, but for a
+// Password that still blocks. The error is ctx's, where that cut it short.
 func (g *Group) Close(ctx context.Context, leave bool) error {
 	g.mu.Lock()
 	first := !g.closed

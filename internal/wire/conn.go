@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"regwatch/internal/trace"
 )
 
@@ -20,28 +22,28 @@ type packetConn struct {
 	stack *Stack
 	once  sync.Once
 	ready chan struct{} // closed at the first read: sipgo has it in its pool
+	peers []string      // whom the last messages came from; used by the one reader only
 }
 
+// ReadFrom is called by one goroutine, with each message once the one before is on
+// its way through sipgo.
 func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 	c.once.Do(func() { close(c.ready) })
 	for {
 		n, from, err := c.PacketConn.ReadFrom(buffer)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
+				c.bury()
 				return 0, nil, err
 			}
 			// sipgo stops reading at any error; an ICMP message is none of its business.
 			select {
 			case <-c.stack.done:
+				c.bury()
 				return 0, nil, net.ErrClosed
 			case <-time.After(time.Millisecond):
 				continue
 			}
-		}
-		select {
-		case <-c.stack.done: // see Stack.Close
-			continue
-		default:
 		}
 		remote, err := addrPort(from)
 		if err != nil {
@@ -52,9 +54,43 @@ func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 			continue
 		}
 		c.stack.record(trace.Received, c.stack.local, remote, buffer[:n])
+		c.note(from.String())
 		return n, from, nil
 	}
 }
+
+// More messages than this are hardly on their way through sipgo at a time.
+const peersKept = 1024
+
+func (c *packetConn) note(peer string) {
+	if n := len(c.peers); n > 0 && c.peers[n-1] == peer {
+		return
+	}
+	if len(c.peers) >= 2*peersKept {
+		c.peers = append(c.peers[:0], c.peers[peersKept:]...)
+	}
+	c.peers = append(c.peers, peer)
+}
+
+// bury puts a grave into sipgo's pool at each place where it may still look for
+// our socket: for a request of ours that is about to go, and for the answer to a
+// message that was read. Where it found none it would open a socket of its own,
+// and never close it.
+func (c *packetConn) bury() {
+	pool := c.stack.agent.TransportLayer().Pool(UDP)
+	pool.Add(c.LocalAddr().String(), grave{c})
+	for _, peer := range c.peers {
+		pool.Add(peer, grave{c})
+	}
+}
+
+// grave stands for a socket that is closed: whatever is sent over it fails.
+type grave struct{ *packetConn }
+
+func (grave) WriteMsg(sip.Message) error { return net.ErrClosed }
+func (grave) Ref(int) int                { return 1 }
+func (grave) TryClose() (int, error)     { return 1, nil }
+func (grave) Close() error               { return nil }
 
 func (c *packetConn) WriteTo(data []byte, to net.Addr) (int, error) {
 	// Before it goes: its answer must not stand in the trace first.

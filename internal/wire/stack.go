@@ -314,9 +314,6 @@ func (f *Flow) awaitReader() {
 	}
 }
 
-// settleTime is far more than a message takes from the socket to its transaction.
-const settleTime = 2 * time.Millisecond
-
 // Close ends every transaction and connection and frees the socket; it returns
 // when nothing of the stack runs any more.
 func (s *Stack) Close() {
@@ -330,11 +327,6 @@ func (s *Stack) Close() {
 	s.flows = nil
 	s.mu.Unlock()
 	close(s.done)
-	// What was read before is on its way through sipgo on goroutines that nobody
-	// can join. Were its socket taken from the pool now, sipgo would open one of
-	// its own to answer on, and never close it; so they get a moment to find ours.
-	time.Sleep(settleTime)
-	s.agent.Close()
 	for _, flow := range flows {
 		flow.lost(ErrClosed)
 	}
@@ -345,4 +337,6 @@ func (s *Stack) Close() {
 		s.accept.Close()
 	}
 	s.running.Wait()
+	// Not the whole agent: that would empty its pool, see packetConn.bury.
+	s.agent.TransactionLayer().Close()
 }
