@@ -2,6 +2,7 @@ package ua_test
 
 import (
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"regwatch/internal/testcert"
 	"regwatch/internal/wire"
 	"regwatch/registrar"
 	"regwatch/ua"
@@ -69,17 +71,18 @@ func sockets(t *testing.T) (n int) {
 // openings over real sockets, most of them closed in the middle of something.
 func TestNothingIsLeft(t *testing.T) {
 	const openings, workers = 1000, 8
-	for _, transport := range []string{wire.UDP, wire.TCP} {
+	authority := testcert.NewAuthority(t, "lab CA")
+	for _, transport := range []string{wire.UDP, wire.TCP, wire.TLS} {
 		t.Run(transport, func(t *testing.T) {
 			sockets, goroutines := func() int { return sockets(t) }, runtime.NumGoroutine
 			socketsBefore, goroutinesBefore := sockets(), goroutines()
 			r, err := registrar.Start(t.Context(), registrar.Options{
-				Users: users, Listen: []registrar.Listen{{Transport: transport, Addr: netip.MustParseAddrPort("127.0.0.1:0")}},
+				Users: users, TLS: &tls.Config{Certificates: []tls.Certificate{authority.For("127.0.0.1")}}, Listen: []registrar.Listen{{Transport: transport, Addr: netip.MustParseAddrPort("127.0.0.1:0")}},
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := ua.Account{AOR: "sip:alice@example.com", Registrar: "sip:" + r.Addr(transport).String(), Transport: transport}
+			a := ua.Account{AOR: "sip:alice@example.com", Registrar: "sip:" + r.Addr(transport).String(), Transport: transport, TLS: ua.TLS{CAFile: authority.File()}}
 			begun := time.Now()
 			var all sync.WaitGroup
 			for worker := range workers {
