@@ -160,17 +160,26 @@ func (a *Account) Check() error {
 	}
 	for _, f := range []struct{ key, value string }{
 		{"name", a.Name}, {"aor", a.AOR}, {"display_name", a.DisplayName}, {"username", a.Username}, {"ha1", a.HA1},
-		{"registrar", a.Registrar}, {"watch_uri", a.WatchURI}, {"outbound_proxy", strings.Join(a.OutboundProxy, " ")}, {"local_address", a.LocalAddress},
-		{"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra}, {"tls.ca_file", a.TLS.CAFile},
-		{"tls.cert_file", a.TLS.CertFile}, {"tls.key_file", a.TLS.KeyFile}, {"tls.server_name", a.TLS.ServerName}, {"headers", strings.Join(a.Headers, " ")},
+		{"registrar", a.Registrar}, {"watch_uri", a.WatchURI}, {"outbound_proxy", strings.Join(a.OutboundProxy, " ")}, {"transport", a.Transport},
+		{"local_address", a.LocalAddress}, {"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra},
+		{"tls.ca_file", a.TLS.CAFile}, {"tls.cert_file", a.TLS.CertFile}, {"tls.key_file", a.TLS.KeyFile}, {"tls.server_name", a.TLS.ServerName},
 	} {
-		if i := strings.IndexFunc(f.value, isControl); i >= 0 {
-			return &FieldError{f.key, fmt.Sprintf("has a control character (%q)", f.value), ""}
+		if fault := unfit(f.value, valueLimit); fault != "" {
+			return &FieldError{f.key, fault, ""}
 		}
+	}
+	if fault := unfit(strings.Join(a.Headers, " "), headersLimit); fault != "" {
+		return &FieldError{"headers", fault, ""}
 	}
 	aor, err := parseAOR(a.AOR)
 	if err != nil {
 		return &FieldError{"aor", fmt.Sprintf("%q %v", a.AOR, err), "sip:you@example.com"}
+	}
+	if fault := unfitURI(a.AOR); fault != "" {
+		return &FieldError{"aor", fmt.Sprintf("%q %s", a.AOR, fault), ""}
+	}
+	if a.WatchURI != "" && !wire.IsURI(a.WatchURI) {
+		return &FieldError{"watch_uri", fmt.Sprintf("%q is no URI", a.WatchURI), "sip:bob@example.com"}
 	}
 	for key, uris := range map[string][]string{"registrar": {a.Registrar}, "outbound_proxy": a.OutboundProxy} {
 		for _, uri := range uris {
@@ -181,6 +190,8 @@ func (a *Account) Check() error {
 			switch {
 			case err != nil:
 				return &FieldError{key, fmt.Sprintf("%q %v", uri, err), "sip:proxy.example.com;transport=tcp"}
+			case unfitURI(uri) != "":
+				return &FieldError{key, fmt.Sprintf("%q %s", uri, unfitURI(uri)), ""}
 			case strings.EqualFold(hop.Params.Get("transport"), wire.TLS):
 				// RFC 5630 5.1.1: it would stand in the Route, or the Request-URI.
 				return &FieldError{key, fmt.Sprintf("%q has transport=tls, which is not written in a URI", uri), "sips:proxy.example.com"}
@@ -220,10 +231,15 @@ func (a *Account) Check() error {
 	if strings.ContainsAny(a.InstanceID, "\"<>\\ ") {
 		return &FieldError{"instance_id", fmt.Sprintf("%q has a quote, bracket or blank", a.InstanceID), ""}
 	}
+	if a.Q != "" && !qvalue.MatchString(a.Q) {
+		return &FieldError{"q", fmt.Sprintf("%q is no number from 0 to 1 with at most three decimals", a.Q), "0.5"}
+	}
+	if a.ContactExtra != "" && !contactParams.MatchString(a.ContactExtra) {
+		return &FieldError{"contact_params", fmt.Sprintf("%q are no parameters", a.ContactExtra), `audio;x="1"`}
+	}
 	for _, line := range a.Headers {
-		name, _, found := strings.Cut(line, ":")
-		if !found || strings.TrimSpace(name) == "" || strings.ContainsAny(strings.TrimSpace(name), " \t\"<>") {
-			return &FieldError{"headers", fmt.Sprintf("%q is no header field", line), "X-Test: 1"}
+		if fault := unfitHeader(line); fault != "" {
+			return &FieldError{"headers", fault, "X-Test: 1"}
 		}
 	}
 	return nil
@@ -240,9 +256,6 @@ func (e *FieldError) Error() string {
 	}
 	return fmt.Sprintf("%s %s: write something like %s", e.Key, e.Fault, e.Example)
 }
-
-// isControl finds what must never reach a header or a terminal raw: C0, DEL, C1.
-func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
 // withDefaults fills what the zero value leaves to us.
 func (a Account) withDefaults() Account {

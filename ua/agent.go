@@ -458,9 +458,11 @@ func (a *Agent) next() time.Time {
 	return at
 }
 
-// tell adds an event; it goes out with the next flush.
+// tell adds an event; it goes out with the next flush. The summary is a sentence,
+// however much a peer wrote where it quotes one.
 func (a *Agent) tell(at time.Time, summary string, detail Detail) {
-	a.news = append(a.news, news{at, summary, detail})
+	const most = 1000
+	a.news = append(a.news, news{at, cut(summary, most), detail})
 }
 
 // finding tells each finding once a run: a registrar that is wrong is wrong in

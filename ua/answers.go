@@ -178,10 +178,7 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 // when that has none (RFC 3608 6.1).
 func (a *Agent) takeRoutes(r *wire.Response) {
 	a.identities = identitiesOf(r)
-	a.service = nil
-	for _, line := range r.Headers.Values("Service-Route") {
-		a.service = append(a.service, wire.SplitList(line)...)
-	}
+	a.service = r.Headers.Routes("Service-Route")
 }
 
 // boundBy takes from the 2xx to a REGISTER that bound us what it says of our

@@ -150,6 +150,8 @@ func (a *Agent) dropFlow(now time.Time) {
 		}
 	case flow.Transport() == wire.UDP:
 		return
+	case flow.Err() != nil:
+		a.flowLost(howLost(flow), now)
 	default:
 		a.flowLost("closed by us: it carried no answer", now)
 	}
@@ -165,11 +167,15 @@ func (a *Agent) flowGone(g flowGone, now time.Time) {
 	if a.flow != g.flow {
 		return
 	}
-	cause := "connection lost"
-	if err := g.flow.Err(); err != nil && !errors.Is(err, wire.ErrClosed) {
-		cause += ": " + err.Error()
+	a.flowLost(howLost(g.flow), now)
+}
+
+// howLost says how a connection ended that is no more.
+func howLost(flow *wire.Flow) string {
+	if err := flow.Err(); !errors.Is(err, wire.ErrClosed) {
+		return "connection lost: " + err.Error()
 	}
-	a.flowLost(cause, now)
+	return "connection lost"
 }
 
 // flowLost: our binding goes over a connection that is no more.

@@ -16,8 +16,12 @@ type ledger struct {
 	temporary     []GRUU // in the order in which we learned them
 }
 
-// More than this no registrar hands out before the first one lapses.
-const temporaryKept = 256
+const (
+	// More than this no registrar hands out before the first one lapses.
+	temporaryKept = 256
+	// Longer ones, in bytes, are of no use in a header field.
+	gruuLimit = 1024
+)
 
 func (l *ledger) detail(change GRUUChange, kind GRUUType, g GRUU, source Source, cause string) GRUUDetail {
 	return GRUUDetail{
@@ -27,7 +31,7 @@ func (l *ledger) detail(change GRUUChange, kind GRUUType, g GRUU, source Source,
 }
 
 func (l *ledger) learnPublic(uri string, source Source) []GRUUDetail {
-	if uri == "" || uri == l.public {
+	if uri == "" || uri == l.public || len(uri) > gruuLimit {
 		return nil
 	}
 	change := Learned
@@ -39,7 +43,7 @@ func (l *ledger) learnPublic(uri string, source Source) []GRUUDetail {
 }
 
 func (l *ledger) learnTemporary(g GRUU, source Source) []GRUUDetail {
-	if g.URI == "" || slices.ContainsFunc(l.temporary, func(have GRUU) bool { return have.URI == g.URI }) {
+	if g.URI == "" || len(g.URI) > gruuLimit || slices.ContainsFunc(l.temporary, func(have GRUU) bool { return have.URI == g.URI }) {
 		return nil
 	}
 	g.Type, g.Source, g.Usable = TemporaryGRUU, source, true

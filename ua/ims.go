@@ -29,7 +29,9 @@ func identitiesOf(r *wire.Response) (identities []string) {
 	list, _ := r.Headers.ParseNameAddrs("P-Associated-URI")
 	const kept = 32
 	for _, identity := range list[:min(len(list), kept)] {
-		identities = append(identities, identity.URI)
+		if wire.IsURI(identity.URI) {
+			identities = append(identities, identity.URI)
+		}
 	}
 	return identities
 }

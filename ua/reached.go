@@ -31,10 +31,13 @@ func (a *Agent) incoming(in *wire.Incoming, now time.Time) {
 	if in.Method == "OPTIONS" && a.pinged(in) {
 		return
 	}
-	d := RequestDetail{Method: in.Method, From: bareURI(in.Headers.Get("From")), Target: in.URI, Status: status}
+	// The ring of events keeps thousands of these.
+	const most, mostOfBody = 512, 4096
+	d := RequestDetail{Method: cut(in.Method, most), From: cut(bareURI(in.Headers.Get("From")), most), Target: cut(in.URI, most), Status: status}
 	d.Called, d.CalledFrom = called(in.Headers)
+	d.Called = cut(d.Called, most)
 	if in.Method == "MESSAGE" {
-		d.ContentType, d.Body = in.Headers.Get("Content-Type"), string(in.Body)
+		d.ContentType, d.Body = cut(in.Headers.Get("Content-Type"), most), cut(string(in.Body), mostOfBody)
 	}
 	summary := fmt.Sprintf("%s from %s", d.Method, d.From)
 	if in.Method == "INVITE" {

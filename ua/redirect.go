@@ -82,7 +82,7 @@ func (r *registration) redirected(a registerAnswer, now time.Time) []effect {
 func (r *registration) follows(uri string, proxy bool) (to, why string) {
 	u, err := wire.ParseURI(uri)
 	switch {
-	case err != nil || strings.ContainsFunc(uri, func(c rune) bool { return c <= 0x20 || c == 0x7f || strings.ContainsRune(`"<>\`, c) }):
+	case err != nil || !wire.IsURI(uri):
 		return "", ", which is no sip: URI"
 	case u.Scheme != "sips" && (isSIPS(r.home) || proxy && isSIPS(r.proxy)):
 		// 8.1.3.4 allows it, if the user is told. Told he is; we do not do it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"regwatch/internal/capture"
 	"regwatch/ua"
 )
 
@@ -66,7 +67,7 @@ func askNow(e *env, accounts []ua.Account) error {
 }
 
 func ask(e *env, aor string) (string, error) {
-	fmt.Fprintf(e.stderr, "Password for %s (none: Enter): ", aor)
+	fmt.Fprintf(e.stderr, "Password for %s (none: Enter): ", capture.Visible(aor))
 	password, err := e.secret()
 	fmt.Fprintln(e.stderr)
 	if err != nil {

@@ -200,18 +200,27 @@ func (r *reader) entry(name string, e tables.Entry) {
 	}
 }
 
-// is repeats a value in a message, unless it is a secret.
+// is repeats a value in a message, unless it is a secret, and no more of it than
+// tells which it is.
 func is(k key, value any) string {
 	switch v := value.(type) {
 	case string:
 		if k.secret {
 			return "is not fit"
 		}
-		return fmt.Sprintf("is %q", v)
+		return "is " + quoted(v)
 	case []any, map[string]any, []map[string]any:
-		return fmt.Sprintf("is %q", fmt.Sprint(v))
+		return "is " + quoted(fmt.Sprint(v))
 	}
 	return fmt.Sprintf("is %v", value)
+}
+
+func quoted(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("%q... (%d bytes)", strings.ToValidUTF8(s[:most], ""), len(s))
 }
 
 // finish checks an account as a whole and gives it its password.

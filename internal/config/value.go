@@ -260,7 +260,7 @@ func qvalue(p place, value any) error {
 
 func contactParams(p place, value any) error {
 	s, ok := value.(string)
-	if !ok || strings.ContainsAny(s, "<>,") {
+	if !ok {
 		return mustBe(`parameters in quotes, such as "audio;video"`)
 	}
 	p.account.ContactExtra = strings.TrimLeft(s, "; ")

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -190,10 +191,14 @@ func (c *streamConn) Write(data []byte) (int, error) {
 	return n, err
 }
 
+// Close is what sipgo does where it can go on with a stream no more: it has lost
+// the beginning of the next message. We close the flow's own connection.
 func (c *streamConn) Close() error {
-	c.flow.lost(ErrClosed)
+	c.flow.lost(errUnreadable)
 	return nil
 }
+
+var errUnreadable = fmt.Errorf("a message on it cannot be read, or has more than %d bytes", maxMessage)
 
 // feed is a listener for sipgo that accepts what we give it.
 type feed struct {

@@ -227,14 +227,8 @@ func (c *Credentials) refusal(status int, offered []challenge) error {
 	return fmt.Errorf("%w: offered %s; we could do %s", ErrNoChallenge, strings.Join(names, ", "), able)
 }
 
-// shortened cuts what the network sent to what fits in a line of text.
-func shortened(s string) string {
-	const most = 48
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
-}
+// shortened is for texts of which a line may hold several.
+func shortened(s string) string { return cutTo(s, 48) }
 
 // authInfo is what an Authentication-Info says (RFC 7616 3.5).
 type authInfo struct {

@@ -244,7 +244,7 @@ func isLineBreaking(r rune) bool   { return r < 0x20 && r != '\t' || r == 0x7f }
 func isBlankOrControl(r rune) bool { return r <= 0x20 || r == 0x7f }
 
 func fromResponse(r *sip.Response) *Response {
-	return &Response{Status: r.StatusCode, Reason: r.Reason, Headers: fromHeaders(r.Headers()), Body: r.Body()}
+	return &Response{Status: r.StatusCode, Reason: cutTo(r.Reason, maxReason), Headers: fromHeaders(r.Headers()), Body: r.Body()}
 }
 
 func fromHeaders(list []sip.Header) Headers {

@@ -80,6 +80,10 @@ func (s *Stack) received(message sip.Message) {
 		return // its connection is gone already
 	}
 	in.Local = in.Flow.local
+	if !repeatable(in.Headers) {
+		in.Respond(Answer{}) // the sender would take that for none as well
+		return
+	}
 	if answer, ok := s.fault(request.SipVersion, key, in, now); !ok {
 		in.Respond(answer)
 		return
@@ -132,7 +136,9 @@ func (s *Stack) handle(request *sip.Request, tx sip.ServerTransaction) {
 	defer limit.Stop()
 	select {
 	case a := <-answer:
-		tx.Respond(buildAnswer(request, a))
+		if a.Status != 0 {
+			tx.Respond(buildAnswer(request, a))
+		}
 	case <-limit.C:
 	case <-tx.Done():
 	case <-s.done:

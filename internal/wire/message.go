@@ -204,7 +204,7 @@ type Incoming struct {
 }
 
 // Answer is what Incoming.Respond sends. ToTag is put on To where the request
-// had none; "" lets one be made up.
+// had none; "" lets one be made up. Without a status nothing is sent.
 type Answer struct {
 	Status  int
 	Reason  string

@@ -18,7 +18,7 @@ type Notify struct {
 	State   SubscriptionState
 
 	ContentType string // type/subtype in lower case; "" without a body
-	Target      string // Contact URI: where requests in the dialog go; "" without
+	Target      string // Contact URI: where requests in the dialog go; "" without one that can be
 	RouteSet    []string
 }
 
@@ -52,7 +52,7 @@ func ParseNotify(in *Incoming) (Notify, error) {
 	if n.CSeq, method, ok = in.Headers.CSeq(); !ok || !strings.EqualFold(method, in.Method) {
 		return n, errors.Join(ErrMalformed, errors.New("CSeq"))
 	}
-	if n.CallID == "" || n.FromTag == "" || n.ToTag == "" {
+	if n.CallID == "" || !isToken(n.FromTag) || len(n.FromTag) > maxTag || n.ToTag == "" {
 		return n, errors.Join(ErrMalformed, errors.New("Call-ID or tags"))
 	}
 	event, params, _ := strings.Cut(in.Headers.Get("Event"), ";")
@@ -62,22 +62,11 @@ func ParseNotify(in *Incoming) (Notify, error) {
 		kind, _, _ := strings.Cut(in.Headers.Get("Content-Type"), ";")
 		n.ContentType = strings.ToLower(strings.TrimSpace(kind))
 	}
-	if contacts, _ := in.Headers.ParseNameAddrs("Contact"); len(contacts) > 0 {
+	if contacts, _ := in.Headers.ParseNameAddrs("Contact"); len(contacts) > 0 && IsURI(contacts[0].URI) {
 		n.Target = contacts[0].URI
 	}
-	n.RouteSet = RouteSet(in.Headers)
+	n.RouteSet = in.Headers.Routes("Record-Route")
 	return n, nil
-}
-
-// RouteSet gives the Record-Route values in their order, each ready to be a
-// Route of its own. A subscriber takes those of a NOTIFY as they are, those of
-// an answer reversed (RFC 3261 12.1).
-func RouteSet(h Headers) []string {
-	var out []string
-	for _, line := range h.Values("Record-Route") {
-		out = append(out, SplitList(line)...)
-	}
-	return out
 }
 
 func parseSubscriptionState(h Headers) SubscriptionState {
@@ -90,7 +79,7 @@ func parseSubscriptionState(h Headers) SubscriptionState {
 	s := SubscriptionState{
 		Present: true,
 		State:   strings.ToLower(strings.TrimSpace(state)),
-		Reason:  strings.ToLower(params.Get("reason")),
+		Reason:  cutTo(strings.ToLower(params.Get("reason")), maxReason),
 	}
 	s.Expires, s.HasExpires = LeadingNumber(params.Get("expires"))
 	s.RetryAfter, s.HasRetry = LeadingNumber(params.Get("retry-after"))

@@ -26,7 +26,6 @@ func ParseURI(s string) (URI, error) {
 	if !found || u.Scheme != "sip" && u.Scheme != "sips" {
 		return u, errors.New("is no sip: or sips: URI")
 	}
-	rest, _, _ = strings.Cut(rest, "?")
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		u.User, rest = rest[:at], rest[at+1:]
 		if u.User == "" {
@@ -36,6 +35,7 @@ func ParseURI(s string) (URI, error) {
 			return u, errors.New("has a blank, a bracket or a quote in its user: escape it, as %20")
 		}
 	}
+	rest, _, _ = strings.Cut(rest, "?") // a user part may have one of its own
 	hostport, params, _ := strings.Cut(rest, ";")
 	u.Params = parseParams(params)
 	host, port := splitHostPort(hostport)
