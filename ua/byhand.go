@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"regwatch/internal/wire"
 )
@@ -104,7 +103,7 @@ func (b ByHand) Check() error {
 			return &FieldError{f.key, fmt.Sprintf("has %d lines, more than %d", len(f.values), byHandLines), ""}
 		}
 		for _, value := range f.values {
-			if fault := textFault(value); fault != "" {
+			if fault := unfit(value, byHandLength); fault != "" {
 				return &FieldError{f.key, fault, ""}
 			}
 		}
@@ -131,18 +130,6 @@ func (b ByHand) Check() error {
 	return b.checkHeaders()
 }
 
-func textFault(value string) string {
-	switch {
-	case len(value) > byHandLength:
-		return fmt.Sprintf("is %d bytes long, more than %d", len(value), byHandLength)
-	case !utf8.ValidString(value):
-		return "is not UTF-8"
-	case strings.ContainsFunc(value, isControl):
-		return fmt.Sprintf("has a control character (%.40q)", value)
-	}
-	return ""
-}
-
 func (b ByHand) checkContact() error {
 	for _, value := range b.Contacts {
 		if strings.TrimSpace(value) == "" || value == LeftOut && len(b.Contacts) > 1 {
@@ -162,7 +149,7 @@ func (b ByHand) checkContact() error {
 func (b ByHand) checkHeaders() error {
 	for _, line := range b.Headers {
 		name, _, found := strings.Cut(line, ":")
-		if name = strings.TrimSpace(name); !found || !isToken(name) {
+		if name = strings.TrimSpace(name); !found || !wire.IsToken(name) {
 			return &FieldError{"headers", fmt.Sprintf("%.40q is no header field", line), "X-Test: 1"}
 		}
 		if fault := b.reserved(name); fault != "" {
@@ -172,7 +159,7 @@ func (b ByHand) checkHeaders() error {
 	for _, name := range b.Without {
 		fault := ""
 		switch {
-		case !isToken(name):
+		case !wire.IsToken(name):
 			return &FieldError{"without", fmt.Sprintf("%.40q is no header field name", name), "Supported"}
 		case strings.EqualFold(name, "Max-Forwards"):
 			fault = "every request has one, but it may be set"
@@ -208,13 +195,6 @@ func (b ByHand) reserved(name string) string {
 
 func isAuthorization(name string) bool {
 	return strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Proxy-Authorization")
-}
-
-// isToken tells what may be a header field name (RFC 3261 25.1).
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-.!%*_+`'~", r))
-	})
 }
 
 // longName takes a compact header field name (RFC 3261 7.3.3, 20; RFC 6665 8.2)

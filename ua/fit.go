@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"regwatch/internal/wire"
 )
 
 // How long a setting may be, in bytes: more is a slip, and would not leave in a
@@ -20,11 +22,11 @@ const (
 func unfit(value string, limit int) string {
 	switch {
 	case len(value) > limit:
-		return fmt.Sprintf("has %d bytes, more than %d", len(value), limit)
+		return fmt.Sprintf("is %d bytes long, more than %d", len(value), limit)
 	case !utf8.ValidString(value):
-		return fmt.Sprintf("is not UTF-8 (%q)", value)
+		return "is not UTF-8"
 	case strings.ContainsFunc(value, isControl):
-		return fmt.Sprintf("has a control character (%q)", value)
+		return fmt.Sprintf("has a control character (%.40q)", value)
 	}
 	return ""
 }
@@ -51,24 +53,20 @@ var (
 	// contactParams is what may follow a Contact: generic-param of RFC 3261 25.1.
 	contactParams = regexp.MustCompile(`^` + param + `( *; *` + param + `)*$`)
 	qvalue        = regexp.MustCompile(`^(0(\.[0-9]{0,3})?|1(\.0{0,3})?)$`)
-	headerName    = regexp.MustCompile(`^` + token + `$`)
 )
 
-// written are the header fields that a REGISTER has once, in the end or for the
-// transport, with their short forms (RFC 3261 7.3.3). A second one would be another
-// message to each who reads it.
-var written = []string{
-	"Via", "v", "From", "f", "To", "t", "Call-ID", "i", "CSeq", "Max-Forwards", "Contact", "m", "Expires", "Content-Length", "l",
-}
+// written are the header fields that a REGISTER has once, for us or for the
+// transport. A second one would make it another message to each who reads it.
+var written = []string{"Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact", "Expires", "Content-Length"}
 
 // unfitHeader says why a line cannot be put on a REGISTER, or "".
 func unfitHeader(line string) string {
 	name, _, found := strings.Cut(line, ":")
 	name = strings.TrimSpace(name)
 	switch {
-	case !found || !headerName.MatchString(name):
-		return fmt.Sprintf("%q is no header field", line)
-	case slices.ContainsFunc(written, func(w string) bool { return strings.EqualFold(w, name) }):
+	case !found || !wire.IsToken(name):
+		return fmt.Sprintf("%.40q is no header field", line)
+	case slices.ContainsFunc(written, func(w string) bool { return strings.EqualFold(w, longName(name)) }):
 		return fmt.Sprintf("%q is written by regwatch itself", name)
 	}
 	return ""

@@ -385,6 +385,8 @@ func TestHostileAnswers(t *testing.T) {
 			fed(t, wire.UDP, func(s *scripted, r *run, pest string) {
 				register := s.next("REGISTER")
 				answer(s, register, "Contact: "+header(register, "Contact")+";expires=3600", pest)
+				time.Sleep(time.Second)
+				r.Do("alice", ua.Command{Verb: ua.DoPing})
 				// Whatever follows gets the same, a SUBSCRIBE above all.
 				for range 20 {
 					time.Sleep(time.Second)

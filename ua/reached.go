@@ -97,10 +97,15 @@ func (a *Agent) pingGRUU(now time.Time) {
 		a.tell(now, "no GRUU to ping", RequestDetail{Method: "OPTIONS", From: a.account.AOR})
 		return
 	}
+	uri := list[len(list)-1].URI
+	if !wire.IsURI(uri) {
+		a.tell(now, "the GRUU is no URI: "+uri, RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: uri})
+		return
+	}
 	if a.ping != nil {
 		a.box.Forget(a.ping.callID)
 	}
-	a.ping = &ping{callID: randomHex(12), tag: randomHex(6), uri: list[len(list)-1].URI}
+	a.ping = &ping{callID: randomHex(12), tag: randomHex(6), uri: uri}
 	a.box.Expect(a.ping.callID)
 	a.sendPing(now)
 }

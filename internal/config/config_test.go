@@ -50,11 +50,11 @@ func TestFaultLines(t *testing.T) {
 		{"bracket in a URI", []string{`aor = "sip:x@example.com"`, `registrar = "sip:example.com;a=>"`}, 1,
 			`key "registrar": "sip:example.com;a=>" has '>' in it: escape it, as %3E`},
 		{"header of 70 kB", []string{`aor = "sip:x@example.com"`, `headers = ["X-Test: ` + strings.Repeat("x", 70_000) + `"]`}, 1,
-			`key "headers": has 70008 bytes, more than 8192`},
+			`key "headers": is 70008 bytes long, more than 8192`},
 		{"header of ours", []string{`aor = "sip:x@example.com"`, `headers = ["X-Test: 1", "l: 10"]`}, 1,
 			`key "headers": "l" is written by regwatch itself; write something like X-Test: 1`},
 		{"name of 70 kB", []string{`aor = "sip:x@example.com"`, `username = "` + strings.Repeat("x", 70_000) + `"`}, 1,
-			`key "username": has 70000 bytes, more than 1024`},
+			`key "username": is 70000 bytes long, more than 1024`},
 		{"no such kick", []string{`aor = "sip:x@example.com"`, `on.probatoin = "ask"`}, 1,
 			`key "on.probatoin": is unknown; the nearest known one is "probation"`},
 	} {

@@ -209,7 +209,7 @@ func (f *Flow) build(ctx context.Context, r *Request) (*sip.Request, error) {
 			source = addr
 		}
 	}
-	host, port := source.String(), int(f.local.Port())
+	host, port := source.WithZone("").String(), int(f.local.Port())
 	if source.Is6() {
 		host = "[" + host + "]"
 	}

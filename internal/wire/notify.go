@@ -52,7 +52,7 @@ func ParseNotify(in *Incoming) (Notify, error) {
 	if n.CSeq, method, ok = in.Headers.CSeq(); !ok || !strings.EqualFold(method, in.Method) {
 		return n, errors.Join(ErrMalformed, errors.New("CSeq"))
 	}
-	if n.CallID == "" || !isToken(n.FromTag) || len(n.FromTag) > maxTag || n.ToTag == "" {
+	if n.CallID == "" || !IsToken(n.FromTag) || len(n.FromTag) > maxTag || n.ToTag == "" {
 		return n, errors.Join(ErrMalformed, errors.New("Call-ID or tags"))
 	}
 	event, params, _ := strings.Cut(in.Headers.Get("Event"), ";")

@@ -29,12 +29,12 @@ func cutTo(s string, most int) string {
 // with no character that RFC 3261 25.1 has no place for, and of a sane length.
 func IsURI(s string) bool {
 	scheme, rest, found := strings.Cut(s, ":")
-	return found && isToken(scheme) && rest != "" && len(s) <= maxURI &&
+	return found && IsToken(scheme) && rest != "" && len(s) <= maxURI &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`{|}", r) })
 }
 
-// isToken reports whether s is a token (RFC 3261 25.1).
-func isToken(s string) bool {
+// IsToken reports whether s is a token (RFC 3261 25.1).
+func IsToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-.!%*_+`'~", r))
 	})
@@ -68,11 +68,11 @@ func routeOf(value string) string {
 	out := "<" + address.URI + ">"
 	for _, p := range address.Params {
 		switch {
-		case len(out) > 2*maxURI || !isToken(p.Name) || !utf8.ValidString(p.Value) || strings.ContainsFunc(p.Value, unicode.IsControl):
+		case len(out) > 2*maxURI || !IsToken(p.Name) || !utf8.ValidString(p.Value) || strings.ContainsFunc(p.Value, unicode.IsControl):
 			return ""
 		case p.Bare:
 			out += ";" + p.Name
-		case isToken(p.Value) && !p.Quoted:
+		case IsToken(p.Value) && !p.Quoted:
 			out += ";" + p.Name + "=" + p.Value
 		default:
 			out += ";" + p.Name + "=" + Quote(p.Value)

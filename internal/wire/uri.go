@@ -69,5 +69,6 @@ func (u URI) Addr() (addr netip.Addr, ok bool) {
 
 // HostPortOf writes an address as the host and port of a URI or a Via.
 func HostPortOf(a netip.AddrPort) string {
-	return net.JoinHostPort(a.Addr().String(), strconv.Itoa(int(a.Port())))
+	// A zone is this machine's own name for a link, and has no place in a URI.
+	return net.JoinHostPort(a.Addr().WithZone("").String(), strconv.Itoa(int(a.Port())))
 }
