@@ -186,6 +186,7 @@ func (r *Registrar) run() {
 		timer.Reset(r.agenda.wait(time.Now()))
 		select {
 		case f := <-r.mailbox:
+			r.agenda.run(time.Now()) // what ends at this moment is over for whoever asks
 			f()
 		case now := <-timer.C:
 			r.agenda.run(now)
