@@ -263,7 +263,7 @@ func (a *Agent) tellByHand(t *turn, x Exchange, now time.Time) {
 // boundByHand: a REGISTER by hand bound our contact.
 func (r *registration) boundByHand(d time.Duration, status int, now time.Time) []effect {
 	r.status, r.failures, r.held, r.flowGone = status, 0, false, false
-	r.grant(now, d)
+	r.granting(d, now)
 	r.enter(Registered, "", now)
 	return []effect{boundEffect{}}
 }

@@ -262,12 +262,16 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 		return append([]effect{lostEffect{cause: reason}}, r.lost(backOff, reason, 0, now)...)
 	}
 	r.failures, r.held, r.flowGone = 0, false, false
-	// The registrar may have begun to count when we sent the request. But no answer
-	// is so late that most of the time is over.
-	granted := seconds(a.expires)
-	r.grant(now.Add(-min(now.Sub(r.sentAt), granted/2)), granted)
+	r.granting(seconds(a.expires), now)
 	r.enter(Registered, "", now)
 	return r.finish(now, tellRegistration{}, boundEffect{})
+}
+
+// granting takes the time that an answer grants. The registrar may have begun to
+// count when we sent the request; but no answer is so late that most of the time
+// is over.
+func (r *registration) granting(d time.Duration, now time.Time) {
+	r.grant(now.Add(-min(now.Sub(r.sentAt), d/2)), d)
 }
 
 // grant sets when the binding ends, counted from the time given, and when it is
