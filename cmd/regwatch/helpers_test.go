@@ -46,6 +46,12 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
+func (o *output) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+}
+
 // bench is a program under test: an env in a directory of its own.
 type bench struct {
 	*env
@@ -72,7 +78,8 @@ func newBench(t *testing.T) *bench {
 
 // run runs the program; the streams begin anew.
 func (b *bench) run(args ...string) (status int) {
-	b.out, b.err = output{}, output{}
+	b.out.reset()
+	b.err.reset()
 	return run(b.env, args)
 }
 
