@@ -384,6 +384,7 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 				break
 			}
 			a.poller.fault = e.reason
+			a.poller.silent = a.reg.status == 0
 			a.tell(now, e.reason, RegistrationDetail{
 				State: a.reg.state, AOR: a.account.AOR, Status: a.reg.status, Reason: e.reason, CallID: a.id.callID, CSeq: a.regCSeq,
 			})

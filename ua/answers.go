@@ -215,6 +215,12 @@ func (a *Agent) tellQuery(r registerResult, ours bool, now time.Time) {
 	switch {
 	case ours:
 		reason += ", ours among them"
+	case a.reg.registered() && (a.reg.state == Retrying || a.poller.silent):
+		// As in heardAgain.
+		reason += ", ours is not among them after a silence: registering again"
+		if a.reg.state == Registered && !a.reg.held && a.leaving == nil {
+			a.apply(a.reg.want(regBind, now), now)
+		}
 	case a.reg.registered():
 		reason += ", ours is not among them"
 		defer a.absentByQuery(now)

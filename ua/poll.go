@@ -32,6 +32,7 @@ type poller struct {
 	version uint64
 	cseq    uint32
 	fault   string // why the last question failed, told once
+	silent  bool   // it got no answer
 }
 
 // start polls from now on; ok is false where it does already.
@@ -103,7 +104,7 @@ func (a *Agent) responded(r *wire.Response, now time.Time) {
 		return c.URI == "*" || ok && n == 0 // what was just removed
 	})
 	a.truths.answered(contacts, a.isOurs, now)
-	a.poller.fault = ""
+	a.poller.fault, a.poller.silent = "", false
 	if a.poller.on {
 		a.poller.at = now.Add(a.poller.every)
 		document := a.poller.document(a.account.AOR, contacts, a.table.Rows(), now)

@@ -421,6 +421,38 @@ func TestSubscribeFindsTargetDead(t *testing.T) {
 	}
 }
 
+// Where nobody tells and we ask, an answer that does not list us after a silence is
+// no kick either.
+func TestPollingOverRestart(t *testing.T) {
+	for _, transport := range []string{wire.UDP, wire.TCP} {
+		for phase := range phases {
+			t.Run(fmt.Sprint(transport, phase), func(t *testing.T) {
+				inLab(t, registrar.Options{Users: users}, func(l *lab) {
+					a := account()
+					a.Transport, a.Watch, a.KeepAlive = transport, ua.WatchPoll, ua.KeepOff
+					r := l.watch(phoneHost, "", a)
+					defer r.kill()
+					r.awaitRegistration(ua.Registered)
+					time.Sleep(10*time.Minute + time.Duration(phase)*ua.DefaultPollInterval/phases)
+					l.Registrar.Close()
+					time.Sleep(2 * time.Minute)
+					l.start()
+					begun := time.Now()
+					for len(l.Bindings("alice")) == 0 && time.Since(begun) < time.Hour {
+						time.Sleep(time.Second)
+					}
+					within(t, "registered", time.Since(begun), retryBound(2*time.Minute))
+					time.Sleep(time.Minute)
+					if s := r.state("alice"); s.Registration.State != ua.Registered || len(r.kicks()) > 0 {
+						t.Errorf("in the end %s, kicks %+v\n%s", s.Registration.State, r.kicks(), r.story())
+					}
+					r.close()
+				})
+			})
+		}
+	}
+}
+
 // Whatever comes one after the other, in the end we are registered and watching,
 // and were told of no kick.
 func TestManyOutages(t *testing.T) {

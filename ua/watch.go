@@ -216,8 +216,8 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 			a.deferred = append(a.deferred, heldChange{change, at})
 			return
 		}
-		if change.Kind == reginfo.Vanished && !a.listed {
-			return // no document since our last 2xx has listed us
+		if change.Kind == reginfo.Vanished && (!a.listed || known.source == FromPoll && a.reg.state == Retrying) {
+			return // no document since our last 2xx has listed us; or see tellQuery
 		}
 	}
 	if m.own && known.nothing(change) {
