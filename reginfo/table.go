@@ -94,15 +94,16 @@ const (
 
 // Change is a change of one contact: its state, Call-ID, CSeq or the time of
 // its expiry differ from the row before. Another event word alone is none:
-// registrars relabel contacts that nobody touched, and repeat removals.
+// registrars relabel contacts that nobody touched, and repeat removals; but for
+// "shortened" where no time is told.
 type Change struct {
 	Before, After *Row
 	Kind          ChangeKind
 	// Registration is the state of the contact's registration in this
 	// document, "" where the document does not list it.
 	Registration RegState
-	// Fields names what differs: "state", "call-id", "cseq", "expires", "uri",
-	// "gruu". It is empty without a row to compare with.
+	// Fields names what differs: "state", "call-id", "cseq", "expires",
+	// "event", "uri", "gruu". It is empty without a row to compare with.
 	Fields []string
 }
 

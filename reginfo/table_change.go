@@ -35,13 +35,16 @@ func (m *merge) compare(before *Row, wasActive bool, after *Row) Change {
 	cseq := differs("cseq", was.CSeq.Present && is.CSeq.Present && was.CSeq != is.CSeq)
 	expiry := differs("expires", !before.ExpiresAt.IsZero() && !after.ExpiresAt.IsZero() &&
 		after.ExpiresAt.Sub(before.ExpiresAt).Abs() > jitter)
+	// Other words are dealt out anew to contacts that nobody touched; this one says
+	// what happened, and without a time nothing else does.
+	shortened := differs("event", is.Event == Shortened && was.Event != Shortened && !is.Expires.Present)
 	differs("uri", was.URI != "" && is.URI != "" && !SameURI(was.URI, is.URI))
 	differs("gruu", was.PubGRUU != is.PubGRUU || was.TempGRUU != is.TempGRUU || was.FirstCSeq != is.FirstCSeq)
 
 	switch {
 	case active && !wasActive:
 		ch.Kind = Appeared
-	case active && (call || cseq || expiry):
+	case active && (call || cseq || expiry || shortened):
 		ch.Kind = Altered
 	case !active && state:
 		ch.Kind = Removed

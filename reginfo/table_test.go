@@ -157,6 +157,12 @@ var tables = map[string]struct {
 		{doc: "1 full\nsip:a@b r active\n- 1 sip:a@x active refreshed call=c cseq=1 exp=90", after: 10, want: ""},
 		{doc: "2 full\nsip:a@b r active\n- 1 sip:a@x active shortened call=c cseq=1 exp=76", after: 10, want: ""},
 	}, "sip:a@x"},
+	"but for shortened without a time": {Tolerant, []step{
+		{doc: "0 full\nsip:a@b r active\n- 1 sip:a@x active registered", want: "appeared sip:a@x"},
+		{doc: "1 full\nsip:a@b r active\n- 1 sip:a@x active shortened", want: "altered sip:a@x event"},
+		{doc: "2 full\nsip:a@b r active\n- 1 sip:a@x active shortened", want: ""},
+		{doc: "3 full\nsip:a@b r active\n- 1 sip:a@x active registered", want: ""},
+	}, "sip:a@x"},
 	"what is a change": {Tolerant, []step{
 		{doc: "0 full\nsip:a@b r active\n- 1 sip:a@x active registered call=c cseq=1 exp=100", want: "appeared sip:a@x"},
 		{doc: "1 full\nsip:a@b r active\n- 1 sip:a@x active registered call=c cseq=2 exp=100", want: "altered sip:a@x cseq"},

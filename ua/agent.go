@@ -72,6 +72,8 @@ type Agent struct {
 	deferred []heldChange // removals of ours that wait for the REGISTER under way
 	listed   bool         // a document since our last 2xx listed us
 	ownSeen  bool         // a contact of ours was ever recognised in a document
+	missed   bool         // since our last 2xx a query found us gone, or shortened; a document that says so is late
+	short    bool         // since our last 2xx it was told that we were shortened
 	ledger   ledger
 	reaction reaction
 	reported map[string]bool // findings already told

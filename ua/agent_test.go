@@ -225,3 +225,28 @@ func TestNoFalseKick(t *testing.T) {
 		})
 	}
 }
+
+// A shortening is one kick, also right behind our 2xx: at a registrar that tells it
+// under each identity of an implicit set and shows no Call-ID, and at one that tells
+// no times.
+func TestShortenedOnce(t *testing.T) {
+	for _, profile := range registrar.Profiles {
+		t.Run(string(profile), func(t *testing.T) {
+			inLab(t, registrar.Options{Users: users, Profile: profile}, func(l *lab) {
+				a := account()
+				a.On = map[ua.Kick]ua.Policy{ua.KickShortened: ua.Ask}
+				r := l.watch(phoneHost, "", a)
+				r.watching()
+				if err := l.Shorten("alice", "", 10*time.Minute); err != nil {
+					t.Fatal(err)
+				}
+				r.awaitKick(ua.KickShortened)
+				time.Sleep(2 * time.Second)
+				if got := all[ua.ActionDetail](r); len(got) != 1 {
+					t.Errorf("actions %+v\n%s", got, r.story())
+				}
+				r.close()
+			})
+		})
+	}
+}

@@ -186,7 +186,7 @@ func (a *Agent) takeRoutes(r *wire.Response) {
 func (a *Agent) boundBy(sent sentRegister, r *wire.Response, ours wire.NameAddr, asked uint32, now time.Time) {
 	a.outbound = r.Headers.HasToken("Require", "outbound")
 	// The document that tells of this REGISTER may have overtaken its 2xx.
-	a.answered, a.justBound, a.listed = sent, now, a.listedWith(sent)
+	a.answered, a.justBound, a.listed, a.missed, a.short = sent, now, a.listedWith(sent), false, false
 	if a.tellBy = (time.Time{}); !a.listed {
 		a.tellBy = now.Add(2 * notifyGrace)
 	} else if a.documents > 1 {
@@ -215,6 +215,7 @@ func (a *Agent) tellQuery(r registerResult, ours bool, now time.Time) {
 	switch {
 	case ours:
 		reason += ", ours among them"
+		defer a.shortenedByQuery(r, now)
 	case a.reg.registered() && (a.reg.state == Retrying || a.poller.silent):
 		// As in heardAgain.
 		reason += ", ours is not among them after a silence: registering again"
@@ -236,6 +237,7 @@ func (a *Agent) tellQuery(r registerResult, ours bool, now time.Time) {
 // absentByQuery: the registrar's own answer does not list us though our time
 // still runs. That settles it: we were removed without a word.
 func (a *Agent) absentByQuery(now time.Time) {
+	a.missed = true
 	contact := reginfo.Contact{
 		URI: a.id.contact, CallID: a.id.callID, Instance: a.id.instance,
 		State: reginfo.ContactTerminated, Event: reginfo.Absent,
@@ -254,6 +256,27 @@ func (a *Agent) absentByQuery(now time.Time) {
 	if a.leaving == nil {
 		a.kicked(KickAbsent, change, m, j, now)
 	}
+}
+
+// shortenedByQuery: the registrar's own answer ends our binding sooner than was
+// granted to us, and no document told it. Where there is a poll, that makes a
+// document of the answer.
+func (a *Agent) shortenedByQuery(r registerResult, now time.Time) {
+	ours, _ := a.ourContact(r.response)
+	n, ok := wire.LeadingNumber(ours.Params.Get("expires"))
+	ends := now.Add(seconds(n))
+	if !ok || a.poller.on || a.short || !a.reg.registered() || a.leaving != nil || !ends.Add(expirySlack).Before(a.reg.expiresAt) {
+		return
+	}
+	a.missed = true
+	contact := contactOf(ours)
+	contact.Event, contact.CallID = reginfo.Shortened, a.id.callID
+	row := reginfo.Row{AOR: a.account.AOR, Contact: contact, At: now, ExpiresAt: ends}
+	change := reginfo.Change{After: &row, Kind: reginfo.Altered}
+	m, j := match{own: true, by: ByURI}, judgement{event: reginfo.Shortened}
+	j.say(OriginNetwork, fmt.Sprintf("a query says that it ends %s sooner than was granted to us", left(a.reg.expiresAt, ends)))
+	a.tellContact(change, m, j, FromRegister, now)
+	a.kicked(KickShortened, change, m, j, now)
 }
 
 func (a *Agent) tellGRUUs(now time.Time, list []GRUUDetail) {

@@ -327,9 +327,10 @@ func (FlowDetail) kind() Kind              { return KindFlow }
 func (RequestDetail) kind() Kind           { return KindRequest }
 
 // Kick returns which kick the event is, and "" when it is none: only what hits
-// our own contact and was not our doing counts.
+// our own contact and was not our doing counts. Where nobody knows whose doing it
+// was we held no registration that it could end.
 func (d ContactDetail) Kick() Kick {
-	if !d.Own || d.Origin == OriginSelf {
+	if !d.Own || d.Origin == OriginSelf || d.Origin == OriginUnknown {
 		return ""
 	}
 	return kickOf(d.Event)

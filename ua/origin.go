@@ -162,7 +162,7 @@ func (e evidence) absence() string {
 func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	c := change.Row().Contact
 	switch {
-	case e.left(c), e.older(c) && (!reginfo.SameURI(c.URI, e.contact) || e.now.Sub(e.justBound) < staleWithin), change.Before == nil && c.CallID != "" && c.CallID != e.callID && c.CallID != e.answered.callID:
+	case e.overtaken(c), e.left(c), e.older(c) && (!reginfo.SameURI(c.URI, e.contact) || e.now.Sub(e.justBound) < staleWithin), change.Before == nil && c.CallID != "" && c.CallID != e.callID && c.CallID != e.answered.callID:
 		// Older than our last REGISTER, and it can only have been overtaken, or tells
 		// of an address that we left; or the end of a binding that this table never
 		// held, under a Call-ID that was never ours: a registrar may give a
@@ -187,6 +187,13 @@ func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	default:
 		j.say(OriginUnknown, "we hold no registration that it could end")
 	}
+}
+
+// overtaken reports whether a removal may be that which we asked for before our last
+// REGISTER, where it does not say which one it is about.
+func (e evidence) overtaken(c reginfo.Contact) bool {
+	i := slices.Index(e.sent, e.answered)
+	return !c.CSeq.Present && e.now.Sub(e.justBound) < notifyGrace && i > 0 && (e.sent[i-1].kind == regUnbind || e.sent[i-1].kind == regWipe)
 }
 
 // left reports whether the contact is at an address that this run had before the
@@ -220,7 +227,7 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 		j.say(OriginNetwork, `only the network says "shortened"`)
 	case ours && !sooner:
 		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of our %s", c.CSeq.Value, sent))
-	case c.CallID == "" && (e.pending == regBind || !e.justBound.IsZero() && e.now.Sub(e.justBound) < transactionTime):
+	case c.CallID == "" && (e.pending == regBind || !e.justBound.IsZero() && e.now.Sub(e.justBound) < transactionTime && !(sooner && nearer(change))):
 		j.say(OriginSelf, "the registrar shows no Call-ID, and our REGISTER was just on its way")
 	case sooner:
 		facts := []string{fmt.Sprintf("it ends %s sooner than was granted to us", e.expiresAt.Sub(change.After.ExpiresAt).Round(time.Second)), "no REGISTER of ours asked for that"}
@@ -241,10 +248,17 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 // sooner reports whether the registrar would end our binding before the time
 // that it granted to us. The row before is no measure: a new subscriber may be
 // sent the last document as it was, with times that have since run on. While a
-// REGISTER of ours is under way the time granted is not known.
+// REGISTER of ours is under way the time granted is not known; and what we remove may
+// be listed with no time left before it is gone.
 func (e evidence) sooner(change reginfo.Change) bool {
-	return change.Before != nil && e.pending != regBind && e.pending != regOther && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
+	return change.Before != nil && !e.removed && e.pending != regBind && e.pending != regOther && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
 		change.After.ExpiresAt.Add(expirySlack).Before(e.expiresAt)
+}
+
+// nearer reports whether the end of a binding is nearer than the registrar said
+// before: no REGISTER of ours explains that.
+func nearer(change reginfo.Change) bool {
+	return !change.Before.ExpiresAt.IsZero() && change.After.ExpiresAt.Add(expirySlack).Before(change.Before.ExpiresAt)
 }
 
 // nothing reports whether a change of our binding is none: a document from before

@@ -63,6 +63,12 @@ func (r *reaction) kick(k Kick, policy Policy, p Prompt, left time.Duration, now
 	return p
 }
 
+// told reports whether that kick was met at that time already: a document tells it
+// under each identity of an implicit registration set.
+func (r *reaction) told(k Kick, at time.Time) bool {
+	return slices.ContainsFunc(r.prompts, func(p Prompt) bool { return p.On == k && p.At.Equal(at) })
+}
+
 // action is the event that tells of a prompt's decision.
 func (p Prompt) action(now time.Time) ActionDetail {
 	d := ActionDetail{On: p.On, Policy: p.Policy, Decision: p.Decision}

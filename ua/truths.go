@@ -91,7 +91,7 @@ func (t *truths) answered(contacts []wire.NameAddr, own func(wire.NameAddr) bool
 // not know. Where documents have no order, what it says of the others may be from
 // before: two kicks at once leave a list behind that still has one of them.
 func (t *truths) removed(uri string, now time.Time) {
-	if t.unordered {
+	if t.unordered && t.verifyAt.IsZero() {
 		t.verifyAt = now.Add(verifyAfter)
 	}
 	t.response = slices.DeleteFunc(t.response, func(a answeredContact) bool { return reginfo.SameURI(a.uri, uri) })

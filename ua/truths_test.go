@@ -140,3 +140,143 @@ func TestRacingKicksAreFoundOut(t *testing.T) {
 		})
 	}
 }
+
+// Where documents have no order one without us may be from before our refresh, come
+// late, and be the last there is: soon after a 2xx it is no kick until a query says
+// so. Who is to ask by hand is told that the witnesses differ.
+func TestOvertakenDocumentIsNoKick(t *testing.T) {
+	for _, c := range []struct {
+		settle ua.Settle
+		gone   bool
+	}{{ua.SettleAuto, true}, {ua.SettleAuto, false}, {ua.SettleAsk, false}} {
+		t.Run(fmt.Sprint(c.settle, "/gone=", c.gone), func(t *testing.T) {
+			inScript(t, wire.UDP, func(a *ua.Account) { a.Settle = c.settle }, func(s *scripted, r *run) {
+				s.begin()
+				time.Sleep(time.Minute)
+				r.Do("alice", ua.Command{Verb: ua.DoRegister})
+				register := s.acceptRegister()
+				s.notify("active;expires=3500", reginfo(0, "full", ours(register, "refreshed", 3600)))
+				s.next("SIP/2.0 200")
+				s.notify("active;expires=3500", reginfo(0, "full", another))
+				s.next("SIP/2.0 200")
+				if c.settle == ua.SettleAsk {
+					time.Sleep(time.Minute)
+					r.onlySays("local against watched: registered by our count")
+				} else {
+					asked := time.Now()
+					query := s.next("REGISTER")
+					if late := time.Since(asked); late > 2*time.Second {
+						t.Errorf("asked after %v", late)
+					}
+					var listed []string
+					if !c.gone {
+						listed = append(listed, "Contact: "+header(register, "Contact")+";expires=3599")
+					}
+					s.answer(query, "200 OK", listed...)
+					time.Sleep(time.Second)
+				}
+				kicks := 0
+				if c.gone {
+					kicks = 1
+				}
+				if got := r.kicks(); len(got) != kicks {
+					t.Errorf("kicks %+v\n%s", got, r.story())
+				}
+			})
+		})
+	}
+}
+
+// The document that lists us once more after our kick is from before it, and what
+// ends then is nothing of ours.
+func TestKickedContactThatComesBackIsOneKick(t *testing.T) {
+	inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
+		register := s.begin()
+		time.Sleep(time.Minute)
+		for _, document := range []string{
+			reginfo(0, "full", another, ours(register, "unregistered", 3540)),
+			reginfo(0, "full", another, ours(register, "registered", 3540)),
+			reginfo(0, "full", another),
+		} {
+			s.notify("active;expires=3500", document)
+			s.next("SIP/2.0 200")
+		}
+		time.Sleep(time.Second)
+		if got := r.kicks(); len(got) != 1 || got[0].Event != "unregistered" {
+			t.Errorf("kicks %+v\n%s", got, r.story())
+		}
+	})
+}
+
+// Devices that go one after another do not put off the query that is to say
+// whether we are still there.
+func TestRemovalsDoNotPutOffTheQuery(t *testing.T) {
+	inScript(t, wire.UDP, func(a *ua.Account) { a.Settle = ua.SettleAuto }, func(s *scripted, r *run) {
+		register := s.begin()
+		time.Sleep(time.Minute)
+		for n := range 10 {
+			theirs := listing{uri: fmt.Sprintf("sip:alice@203.0.113.9:%d", 5070+n), state: "active", event: "created", attributes: `callid="other" cseq="1"`}
+			s.notify("active;expires=3500", reginfo(0, "full", theirs, ours(register, "registered", 3540)))
+			theirs.state, theirs.event = "terminated", "unregistered"
+			s.notify("active;expires=3500", reginfo(0, "full", theirs, ours(register, "registered", 3540)))
+			time.Sleep(500 * time.Millisecond)
+		}
+		if n := r.sent("REGISTER"); n < 2 {
+			t.Errorf("no query in 5 s of removals\n%s", r.story())
+		}
+	})
+}
+
+// What a query has found is told once: the document that says so was under way.
+func TestLateDocumentBehindAQuery(t *testing.T) {
+	inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
+		register := s.begin()
+		time.Sleep(time.Minute)
+		r.Do("alice", ua.Command{Verb: ua.DoQuery})
+		s.answer(s.next("REGISTER"), "200 OK")
+		time.Sleep(time.Second)
+		s.notify("active;expires=3500", reginfo(1, "full", ours(register, "probation", 0)))
+		s.next("SIP/2.0 200")
+		time.Sleep(time.Second)
+		if got := r.kicks(); len(got) != 1 || got[0].Event != "absent" {
+			t.Errorf("kicks %+v\n%s", got, r.story())
+		}
+		r.Do("alice", ua.Command{Verb: ua.DoRegister})
+		register = s.acceptRegister()
+		s.notify("active;expires=3500", reginfo(2, "full", ours(register, "registered", 3600)))
+		s.next("SIP/2.0 200")
+		s.notify("active;expires=3500", reginfo(3, "full", ours(register, "deactivated", 0)))
+		s.next("SIP/2.0 200")
+		time.Sleep(time.Second)
+		if got := r.kicks(); len(got) != 2 {
+			t.Errorf("kicks %+v\n%s", got, r.story())
+		}
+	})
+}
+
+// A query that ends our binding sooner than was granted tells of a shortening that no
+// document told, and the document that does so later is no second one.
+func TestQueryFindsUsShortened(t *testing.T) {
+	ask := func(a *ua.Account) { a.On = map[ua.Kick]ua.Policy{ua.KickShortened: ua.Ask} }
+	inScript(t, wire.UDP, ask, func(s *scripted, r *run) {
+		register := s.begin()
+		time.Sleep(time.Minute)
+		r.Do("alice", ua.Command{Verb: ua.DoQuery})
+		s.answer(s.next("REGISTER"), "200 OK", "Contact: "+header(register, "Contact")+";expires=600")
+		d := r.awaitKick(ua.KickShortened)
+		if d.Source != ua.FromRegister || d.Origin != ua.OriginNetwork {
+			t.Errorf("told as %+v", d)
+		}
+		s.notify("active;expires=3500", reginfo(1, "full", ours(register, "shortened", 600)))
+		s.next("SIP/2.0 200")
+		r.Do("alice", ua.Command{Verb: ua.DoQuery})
+		s.answer(s.next("REGISTER"), "200 OK", "Contact: "+header(register, "Contact")+";expires=500")
+		time.Sleep(time.Second)
+		if got := all[ua.ActionDetail](r); len(got) != 1 || len(r.kicks()) != 1 {
+			t.Errorf("actions %+v\n%s", got, r.story())
+		}
+		if left := time.Until(r.state("alice").Registration.ExpiresAt); left > 10*time.Minute {
+			t.Errorf("%v left", left)
+		}
+	})
+}

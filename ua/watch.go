@@ -200,7 +200,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 	if removal {
 		a.truths.removed(row.Contact.URI, at)
 	}
-	if m.own && removal && known.source == FromPoll && !a.reg.registered() {
+	if m.own && removal && !a.reg.registered() && (known.source == FromPoll || a.missed) {
 		return // the answer has told it, or our own timer
 	}
 	if m.own && removal {
@@ -219,19 +219,25 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 		if change.Kind == reginfo.Vanished && (!a.listed || known.source == FromPoll && a.reg.state == Retrying) {
 			return // no document since our last 2xx has listed us; or see tellQuery
 		}
+		if change.Kind == reginfo.Vanished && known.source == FromNotify && a.truths.unordered && at.Sub(a.justBound) < notifyGrace {
+			// Nothing says whether the document is from before that 2xx, or the one that
+			// listed us was the last. The witnesses differ now: a query settles it.
+			a.listed = false
+			return
+		}
 	}
 	if m.own && known.nothing(change) {
 		return
 	}
 	j := known.judge(change, m)
-	if j.stale {
+	if j.stale || m.own && a.missed && j.event == reginfo.Shortened && !known.sooner(change) {
 		return
 	}
 	a.tellContact(change, m, j, known.source, at)
 	a.showGone(change, m, j, at)
 	a.sharedInstance(change, m, j, at)
 	kick := kickOf(j.event)
-	if m.own && j.origin != OriginSelf && kick != "" && a.reg.registered() && a.leaving == nil {
+	if m.own && j.origin != OriginSelf && kick != "" && a.reg.registered() && a.leaving == nil && !a.reaction.told(kick, at) {
 		a.kicked(kick, change, m, j, at)
 	}
 }
@@ -335,6 +341,7 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 	if underAnotherName(j.event) {
 		a.finding(at, finding.Finding{Code: finding.KickUnderAnotherName, Detail: fmt.Sprintf("our contact was removed as %q", j.event)})
 	}
+	a.short = a.short || kick == KickShortened
 	prompt := a.reaction.kick(kick, a.account.policy(kick), Prompt{
 		Contact: contact, AOR: row.AOR, MatchedBy: m.by, Origin: j.origin, Evidence: j.evidence,
 	}, left, at)
