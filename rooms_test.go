@@ -23,6 +23,7 @@ var rooms = map[string][]string{
 	"internal/wire/memnet": {},
 	"internal/interop":     {},
 	"internal/testcert":    {},
+	"internal/rounds":      {"ua", "internal/trace"},
 	"ua":                   {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"registrar":            {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"internal/tables":      {},
