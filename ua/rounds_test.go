@@ -65,10 +65,12 @@ func TestRounds(t *testing.T) {
 						Registrar: &labAdministrator{lab: l, random: rand.New(rand.NewPCG(seed, 1))},
 						Ours:      open(phoneHost), Other: open(otherHost), Seed: seed, N: 200, Patience: 10 * time.Minute,
 					}
+					defer func() {
+						if err := r.Close(context.Background()); err != nil {
+							l.t.Error(err)
+						}
+					}()
 					rounds.Play(l.t, r)
-					if err := r.Close(context.Background()); err != nil {
-						l.t.Error(err)
-					}
 				})
 			})
 		}
