@@ -144,7 +144,7 @@ func everything() *Document {
 				},
 				{ID: "2", URI: "sip:ann@192.0.2.2", State: ContactTerminated, Event: Rejected},
 			}},
-			{AOR: "tel:+15550100", ID: "b", State: RegInit},
+			{AOR: "tel:+15550100", ID: "looks like state=", State: RegInit},
 		},
 	}
 }

@@ -299,7 +299,7 @@ func (s *scanner) attrValue(name []byte, i int) ([]byte, int) {
 			return window[:n], i + 1 + n
 		}
 		value := window[:n]
-		if end := swallowedName(value); end >= 0 {
+		if end := swallowedName(value, d[i+n+2:]); end >= 0 {
 			s.report(finding.MalformedXML, i, "attribute "+show(name)+" has no closing quote")
 			return trimSpace(value[:end]), i + 1 + end
 		}

@@ -85,8 +85,12 @@ func swallowedTag(value []byte) int {
 
 // swallowedName returns where an attribute value should have ended, when what
 // was taken for its closing quote opens the value of the next attribute, or -1.
-func swallowedName(value []byte) int {
+// After a closing quote comes white space or the end of the tag.
+func swallowedName(value, after []byte) int {
 	if len(value) == 0 || value[len(value)-1] != '=' {
+		return -1
+	}
+	if len(after) > 0 && (tagStop(after[0]) || after[0] == '/') {
 		return -1
 	}
 	word := bytes.LastIndexAny(value, " \t\r\n")
