@@ -72,7 +72,8 @@ func TestConformancePage(t *testing.T) {
 	}
 }
 
-// docs/findings.md is made from the table of codes: go test . -update
+// docs/findings.md is made from the table of codes, and from the documents that
+// show them: go test . -update
 func TestFindingsPage(t *testing.T) {
 	var page strings.Builder
 	page.WriteString("# Findings\n\nWhat regwatch reports about a registrar, beside the events. Each has a stable code, a severity, the clause\n" +
@@ -81,6 +82,14 @@ func TestFindingsPage(t *testing.T) {
 		"told once a run.\n\n| code | severity | clause | what it says |\n| --- | --- | --- | --- |\n")
 	for _, e := range finding.Table() {
 		fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", e.Code, e.Severity, e.Clause, strings.ReplaceAll(e.Sentence, "|", "\\|"))
+	}
+	page.WriteString("\n## Examples\n\nThe smallest document that shows each, or the fewest one after the other. Codes that are not here need the NOTIFY\n" +
+		"around the document, our own REGISTERs or the time, or a document too long for this page.\n")
+	for _, e := range finding.Table() {
+		documents, err := os.ReadFile("reginfo/testdata/findings/" + string(e.Code) + ".xml")
+		if err == nil {
+			fmt.Fprintf(&page, "\n### `%s`\n\n%s\n\n```xml\n%s```\n", e.Code, e.Sentence, documents)
+		}
 	}
 	if *update {
 		if err := os.WriteFile("docs/findings.md", []byte(page.String()), 0o644); err != nil {
