@@ -47,13 +47,6 @@ type Row struct {
 	ExpiresAt time.Time
 }
 
-// RegistrationRow is what is known of one address-of-record.
-type RegistrationRow struct {
-	AOR, ID string
-	State   RegState
-	At      time.Time
-}
-
 // Outcome is what applying one document did.
 type Outcome struct {
 	Verdict Verdict
@@ -146,9 +139,11 @@ type Table struct {
 
 // group holds the rows of one address-of-record.
 type group struct {
-	key    string
-	reg    RegistrationRow
-	listed bool // by the last full document, or by a partial one since
+	key     string
+	aor, id string   // as last listed
+	state   RegState // of the registration
+	listed  bool     // by the last full document, or by a partial one since
+
 	active []*Row
 	gone   []*Row // remembered, the oldest first
 
@@ -168,7 +163,7 @@ func NewTable(versions Versions) *Table {
 func (t *Table) Renew() {
 	t.fresh, t.version, t.cseq = true, Number{}, 0
 	for _, g := range t.groups {
-		g.reg.ID = ""
+		g.id = ""
 		for _, rows := range [...][]*Row{g.active, g.gone} {
 			for i, r := range rows {
 				forgot := *r
@@ -197,32 +192,6 @@ func (t *Table) Rows() []Row {
 	}
 	return t.rows
 }
-
-// Gone returns the contacts that are remembered though they are bound no more,
-// by address-of-record, the oldest first.
-func (t *Table) Gone() []Row {
-	var rows []Row
-	for _, g := range t.groups {
-		for _, r := range g.gone {
-			rows = append(rows, *r)
-		}
-	}
-	return rows
-}
-
-// Registrations returns the addresses-of-record that the documents list.
-func (t *Table) Registrations() []RegistrationRow {
-	var regs []RegistrationRow
-	for _, g := range t.groups {
-		if g.listed {
-			regs = append(regs, g.reg)
-		}
-	}
-	return regs
-}
-
-// Version returns the version of the last document that was applied.
-func (t *Table) Version() Number { return t.version }
 
 // Apply takes in the next document. cseq is the CSeq of the NOTIFY that brought
 // it, at the time of receipt. The document is not kept.

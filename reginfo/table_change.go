@@ -48,35 +48,11 @@ func (m *merge) compare(before *Row, wasActive bool, after *Row) Change {
 		ch.Kind = Altered
 	case !active && state:
 		ch.Kind = Removed
-	case !active && (call || cseq && is.CSeq.Value > was.CSeq.Value):
+	case !active && cseq && is.CSeq.Value > was.CSeq.Value:
 		// It was bound and removed once more between two documents.
 		ch.Kind = Removed
 	}
 	return ch
-}
-
-// settle decides about contacts listed as terminated beside an active one of the
-// same URI: left from before, unless both were known as bindings of their own.
-func settle(items []item, match *matcher) []item {
-	drop := false
-	for i := range items {
-		it := &items[i]
-		if it.supersededBy < 0 {
-			continue
-		}
-		now := &items[it.supersededBy]
-		switch {
-		case it.row < 0:
-			it.struck, drop = true, true
-		case now.row < 0:
-			now.row, it.row = it.row, -1
-			it.struck, drop = true, true
-		}
-	}
-	if !drop {
-		return items
-	}
-	return slices.DeleteFunc(items, func(it item) bool { return it.struck })
 }
 
 // checkIDs reports ids that moved, and returns which bound rows lost theirs to
@@ -89,31 +65,53 @@ func (m *merge) checkIDs(items []item, match *matcher) map[int]bool {
 		if id == "" {
 			continue
 		}
+		same := false // it is the row's id too: no news of those it had before
 		if it.row >= 0 {
 			old := &match.rows[it.row].Contact
-			if old.ID == id {
-				continue
-			}
-			if old.ID != "" && SameURI(old.URI, it.contact.URI) {
+			same = old.ID == id
+			if old.ID != "" && !same && SameURI(old.URI, it.contact.URI) {
 				m.found(finding.ContactIDChanged, "%s had id %q, now %q", clip(it.contact.URI), clip(old.ID), clip(id))
 			}
 		}
-		for _, k := range match.byID[id] {
-			if k == it.row {
+		told := false
+		others := match.byID[id]
+		for _, k := range others[:min(len(others), maxCandidates)] {
+			loses := k < match.active && !match.taken[k]
+			if k == it.row || same && !loses {
 				continue
 			}
-			old := match.rows[k]
-			m.found(finding.ContactIDReused, "id %q was %s, now %s", clip(id), clip(old.Contact.URI), clip(it.contact.URI))
-			if k < match.active && !match.taken[k] {
+			if was := &match.rows[k].Contact; !told && kin(was, it.contact, m.full) < kinURI {
+				told = true
+				m.found(finding.ContactIDReused, "id %q was %s, now %s", clip(id), clip(was.URI), clip(it.contact.URI))
+			}
+			if loses {
 				if lost == nil {
 					lost = map[int]bool{}
 				}
 				lost[k] = true
 			}
-			break
 		}
 	}
 	return lost
+}
+
+// forgetRepeated keeps of a binding that went several times the last, by CSeq.
+func (g *group) forgetRepeated() {
+	type name struct{ uri, call, instance string }
+	places := make(map[name]int, len(g.gone))
+	var kept []*Row // the newest first
+	for _, r := range slices.Backward(g.gone) {
+		n := name{uriKey(r.Contact.URI), r.Contact.CallID, instanceKey(r.Contact.Instance)}
+		i, again := places[n]
+		if again = again && SameURI(kept[i].Contact.URI, r.Contact.URI); !again {
+			places[n] = len(kept)
+			kept = append(kept, r)
+		} else if r.Contact.CSeq.Value > kept[i].Contact.CSeq.Value {
+			kept[i] = r
+		}
+	}
+	slices.Reverse(kept)
+	g.gone = kept
 }
 
 // forget bounds what is remembered of contacts that went: the oldest of each

@@ -16,9 +16,9 @@ const (
 	kinBoth     = 60 // instance and URI
 
 	// Added to one of the above.
-	plusCall   = 4
-	plusID     = 2
-	plusActive = 1
+	plusCall  = 4
+	plusAlive = 1 // for a contact that is bound
+	perRank   = 100
 )
 
 // kin weighs whether c is the binding that r was. full says that c stands in a
@@ -33,38 +33,49 @@ func kin(r, c *Contact, full bool) int {
 		return kinNone
 	}
 	uri := c.URI != "" && SameURI(r.URI, c.URI)
-	call := c.CallID != "" && r.CallID == c.CallID
-	id := c.ID != "" && r.ID == c.ID
+	call, otherCall := agree(r.CallID, c.CallID)
+	id, otherID := agree(r.ID, c.ID)
+	unnamed := c.URI == "" && c.CallID == "" && c.Instance == ""
+	told := r.State == ContactTerminated && !c.Active() // a removal that we heard of
 
 	score := kinNone
 	switch {
-	case uri && instance:
+	case uri && instance && !(told && otherCall):
 		score = kinBoth
+	case uri && otherCall && (told || otherID && !full):
+		// Two bindings of one URI, as registrars have it that tell them apart by
+		// Call-ID, or two removals one after the other. In a partial document
+		// another id is another row (RFC 3680 5.2).
 	case uri:
 		score = kinURI
-	case instance && (call || id):
-		score = kinInstance
-	case instance && c.Active() && (flow || full):
-		// Not for a contact that is terminated: then it is what the device
-		// left behind when it moved to the address in the row. Nor for a
-		// partial document without reg-id: both addresses may be bound.
+	case told && r.URI != "" && c.URI != "":
+	case instance && (id || flow && (call || c.Active()) || full && c.Active()):
+		// A contact that is terminated may be what the device left behind when it
+		// moved to the address in the row. And without reg-id both addresses may
+		// be bound, unless a full document shows that one is not.
 		score = kinInstance
 	case id && call:
 		score = kinCall
-	case id && c.URI == "" && c.CallID == "" && c.Instance == "":
+	case id && unnamed:
 		score = kinID
-	case r.URI == "" && c.URI == "" && r.CallID == c.CallID && r.Instance == c.Instance && (id || r.ID == "" || c.ID == ""):
+	case r.URI == "" && c.URI == "" && r.CallID == c.CallID && r.Instance == c.Instance && !otherID:
 		score = kinID // neither says who it is, and they do so alike
-	default:
+	}
+	if score == kinNone {
 		return kinNone
 	}
 	if call {
 		score += plusCall
 	}
-	if id {
-		score += plusID
-	}
 	return score
+}
+
+// agree compares what two documents tell; where one does not, neither is true.
+func agree(a, b string) (same, differ bool) {
+	if a == "" || b == "" {
+		return false, false
+	}
+	return a == b, a != b
 }
 
 // maxCandidates bounds how many rows that share a URI or an instance are looked
@@ -101,39 +112,48 @@ func newMatcher(g *group, full bool) *matcher {
 // pair is a row that may be an item's.
 type pair struct{ score, item, row int }
 
-// match gives each item its row, -1 where there is none; the best pairs first.
-func (m *matcher) match(items []item) {
+// match gives each item its row, -1 where there is none, and strikes off removals
+// that are no news: those older than what is known of the contact, and those
+// listed beside the contact that came back, unless both were bound before.
+//
+// Where a full document has nothing else to say of a bound contact than such a
+// removal, that is given to it: whether the removal is stale or the document is
+// (Kamailio's come in the wrong order when they race), who reads the change can
+// tell by Call-ID and CSeq.
+func (m *matcher) match(items []item) []item {
 	// Nearly all contacts are found by the letter of their URI and Call-ID.
-	left := items[:0:0]
-	var at []int
+	var left []int
 	for i := range items {
 		it := &items[i]
 		it.row = -1
-		best := pair{score: kinURI + plusCall - 1}
-		m.weigh(it.contact, m.byURI[it.contact.URI], func(score, row int) {
-			if score > best.score {
-				best = pair{score, i, row}
-			}
-		})
-		if best.score >= kinURI+plusCall {
-			it.row, m.taken[best.row] = best.row, true
-			continue
+		if it.contact.Active() {
+			it.row = m.letter(it.contact)
 		}
-		left, at = append(left, *it), append(at, i)
+		if it.row >= 0 {
+			m.taken[it.row] = true
+		} else {
+			left = append(left, i)
+		}
 	}
-	if len(left) == 0 || len(m.rows) == 0 {
-		return
+	if len(left) == 0 {
+		return items
 	}
+	m.matchRest(items, left)
+	return slices.DeleteFunc(items, func(it item) bool { return it.struck || it.superseded && it.row < 0 })
+}
 
+// matchRest gives the best pairs their rows first.
+func (m *matcher) matchRest(items []item, left []int) {
 	m.indexRest()
 	var pairs []pair
-	for k := range left {
-		c := left[k].contact
-		add := func(score, row int) { pairs = append(pairs, pair{score, at[k], row}) }
-		m.weigh(c, m.byURI[c.URI], add)
-		if c.URI != "" {
-			m.weigh(c, m.byKey[uriKey(c.URI)], add)
+	for _, i := range left {
+		it := &items[i]
+		c := it.contact
+		add := func(score, row int) {
+			it.struck = it.struck || older(c, &m.rows[row].Contact)
+			pairs = append(pairs, pair{score, i, row})
 		}
+		m.weigh(c, m.byKey[uriKey(c.URI)], add)
 		if c.Instance != "" {
 			m.weigh(c, m.byInstance[instanceKey(c.Instance)], add)
 		}
@@ -143,10 +163,38 @@ func (m *matcher) match(items []item) {
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return b.score - a.score })
 	for _, p := range pairs {
-		if items[p.item].row < 0 && !m.taken[p.row] {
-			items[p.item].row, m.taken[p.row] = p.row, true
+		if it := &items[p.item]; it.row < 0 && !it.struck && !m.taken[p.row] {
+			it.row, m.taken[p.row] = p.row, true
 		}
 	}
+	if !m.full {
+		return
+	}
+	for _, p := range pairs {
+		it := &items[p.item]
+		free := !it.contact.Active() && (it.row < 0 || it.row >= m.active)
+		if free && p.row < m.active && !m.taken[p.row] && p.score%perRank >= kinURI {
+			it.row, it.struck, m.taken[p.row] = p.row, false, true
+		}
+	}
+}
+
+// older reports whether a removal is about a REGISTER before the one that made
+// the row.
+func older(c, row *Contact) bool {
+	return !c.Active() && c.CallID != "" && c.CallID == row.CallID &&
+		c.CSeq.Present && row.CSeq.Present && c.CSeq.Value < row.CSeq.Value
+}
+
+// letter finds the bound row that has the very URI and Call-ID of a contact.
+func (m *matcher) letter(c *Contact) int {
+	best := pair{row: -1}
+	m.weigh(c, m.byURI[c.URI], func(score, row int) {
+		if row < m.active && score > best.score && c.CallID != "" && m.rows[row].Contact.CallID == c.CallID {
+			best = pair{score: score, row: row}
+		}
+	})
+	return best.row
 }
 
 // weigh passes on those of the rows that may be the contact's.
@@ -163,11 +211,44 @@ func (m *matcher) weigh(c *Contact, rows []int, add func(score, row int)) {
 		if score == kinNone {
 			continue
 		}
-		if i < m.active {
-			score += plusActive
+		score += perRank * rank(&m.rows[i].Contact, c, score)
+		if c.Active() {
+			score += plusAlive
 		}
 		add(score, i)
 	}
+}
+
+// rank orders claims on rows; the score decides among those of one rank. What a
+// document shows of a binding by its URI comes first, then by its id, then what a
+// device may have done to it.
+func rank(r, c *Contact, score int) int {
+	call, otherCall := agree(r.CallID, c.CallID)
+	id, _ := agree(r.ID, c.ID)
+	byURI := score >= kinURI && !otherCall
+	if r.State != ContactActive {
+		if byURI && !c.Active() && r.CSeq == c.CSeq {
+			return 4 // a removal told again
+		}
+		return 0
+	}
+	switch {
+	case byURI && c.Active():
+		return 5 // before its removal: some repeat that when the contact is back
+	case byURI:
+		return 4
+	case score >= kinBoth || score >= kinURI && id:
+		return 2 // the device started anew
+	case score >= kinURI:
+		return 0
+	case id && (score < kinCall || !c.Active()):
+		return 4 // named by its id
+	case id && call:
+		return 3 // the registrar rewrote the URI
+	case score >= kinInstance:
+		return 1 // the device moved
+	}
+	return 0
 }
 
 func (m *matcher) indexRest() {
@@ -177,10 +258,8 @@ func (m *matcher) indexRest() {
 		if m.taken[i] {
 			continue
 		}
-		if r.Contact.URI != "" {
-			key := uriKey(r.Contact.URI)
-			m.byKey[key] = append(m.byKey[key], i)
-		}
+		key := uriKey(r.Contact.URI)
+		m.byKey[key] = append(m.byKey[key], i)
 		if r.Contact.Instance != "" {
 			key := instanceKey(r.Contact.Instance)
 			m.byInstance[key] = append(m.byInstance[key], i)
@@ -190,9 +269,9 @@ func (m *matcher) indexRest() {
 
 // twins finds contacts that are listed twice under one address-of-record, in
 // one registration element or in several. Of two that say the same, the one of
-// less worth is struck off; a terminated one beside an active one is noted in
-// supersededBy, to be judged when rows are known.
-func twins(items []item, found func(*Contact)) []item {
+// less worth is struck off; a terminated one beside an active one is noted, to
+// be judged when rows are known.
+func twins(items []item, full bool, found func(*Contact)) []item {
 	if len(items) < 2 {
 		return items
 	}
@@ -200,7 +279,6 @@ func twins(items []item, found func(*Contact)) []item {
 	struck := false
 	for i := range items {
 		it := &items[i]
-		it.supersededBy = -1
 		if it.contact.URI == "" {
 			continue
 		}
@@ -208,17 +286,17 @@ func twins(items []item, found func(*Contact)) []item {
 		earlier := byKey[key]
 		for _, j := range earlier[max(0, len(earlier)-maxCandidates):] {
 			other := &items[j]
-			if other.struck || kin(other.contact, it.contact, false) < kinURI {
+			if other.struck || kin(other.contact, it.contact, full) < kinURI {
 				continue
 			}
 			a, b := other.contact, it.contact
-			sameCall := a.CallID == b.CallID || a.CallID == "" || b.CallID == ""
+			_, otherCall := agree(a.CallID, b.CallID)
 			switch {
 			case a.Active() && !b.Active():
-				it.supersededBy = j
+				it.superseded = true
 			case !a.Active() && b.Active():
-				other.supersededBy = i
-			case sameCall:
+				other.superseded = true
+			case !otherCall:
 				found(b)
 				struck = true
 				if a.CSeq.Present && b.CSeq.Present && a.CSeq.Value > b.CSeq.Value {
@@ -236,21 +314,5 @@ func twins(items []item, found func(*Contact)) []item {
 	if !struck {
 		return items
 	}
-	// Indices move when the struck ones go.
-	moved := make([]int, len(items))
-	kept := items[:0:0]
-	for i := range items {
-		moved[i] = len(kept)
-		if !items[i].struck {
-			kept = append(kept, items[i])
-		} else {
-			moved[i] = -1
-		}
-	}
-	for i := range kept {
-		if by := kept[i].supersededBy; by >= 0 {
-			kept[i].supersededBy = moved[by]
-		}
-	}
-	return kept
+	return slices.DeleteFunc(items, func(it item) bool { return it.struck })
 }

@@ -27,8 +27,8 @@ type item struct {
 	reg     *Registration
 	row     int // index into the matcher's rows, or -1
 
-	supersededBy int // the active contact of the same URI, or -1
-	struck       bool
+	superseded bool // terminated, and an active contact of its URI is listed too
+	struck     bool
 }
 
 // listing is what a document says of one address-of-record, in one registration
@@ -138,10 +138,13 @@ func (m *merge) tooMany() {
 // unlisted handles an address-of-record that a full document does not list.
 func (m *merge) unlisted(g *group) {
 	if g.listed {
-		m.out.Registrations = append(m.out.Registrations, RegistrationChange{AOR: g.reg.AOR, ID: g.reg.ID, Before: g.reg.State})
+		m.out.Registrations = append(m.out.Registrations, RegistrationChange{AOR: g.aor, ID: g.id, Before: g.state})
 	}
 	for _, r := range g.active {
 		m.vanish(g, r, "")
+	}
+	if len(g.active) > 0 {
+		g.forgetRepeated()
 	}
 	g.active, g.listed = nil, false
 	if len(g.gone) > 0 {
@@ -166,19 +169,18 @@ func (m *merge) vanish(g *group, r *Row, reg RegState) {
 // apply brings one address-of-record up to what the document says of it.
 func (m *merge) apply(l *listing) {
 	g := l.group
-	reg := m.registration(l)
+	m.registration(l)
 	var items []item
 	for _, r := range l.regs {
 		for i := range r.Contacts {
-			items = append(items, item{contact: &r.Contacts[i], reg: r, supersededBy: -1})
+			items = append(items, item{contact: &r.Contacts[i], reg: r})
 		}
 	}
-	items = twins(items, func(c *Contact) {
-		m.found(finding.ContactRepeated, "%s in %s", clip(c.URI), clip(reg.AOR))
+	items = twins(items, m.full, func(c *Contact) {
+		m.found(finding.ContactRepeated, "%s in %s", clip(c.URI), clip(g.aor))
 	})
 	match := newMatcher(g, m.full)
-	match.match(items)
-	items = settle(items, match)
+	items = match.match(items)
 	gone := len(g.gone)
 	stay, place := m.depart(l, match, m.checkIDs(items, match))
 	m.arrive(g, items, match, stay, place, gone)
@@ -197,11 +199,11 @@ func (m *merge) depart(l *listing, match *matcher, lost map[int]bool) (stay []*R
 		case match.taken[i]:
 			stay = append(stay, nil)
 		case m.full || lost[i] || l.wipes(r):
-			m.vanish(g, r, g.reg.State)
+			m.vanish(g, r, g.state)
 		default:
-			if r.RegistrationState != g.reg.State && r.RegistrationID == g.reg.ID {
+			if r.RegistrationID == "" || r.RegistrationID == g.id && r.RegistrationState != g.state {
 				moved := *r
-				moved.RegistrationState = g.reg.State
+				moved.RegistrationID, moved.RegistrationState = g.id, g.state
 				r = &moved
 			}
 			stay = append(stay, r)
@@ -213,8 +215,6 @@ func (m *merge) depart(l *listing, match *matcher, lost map[int]bool) (stay []*R
 // arrive takes in the listed contacts. Of the remembered rows the first gone
 // ones were known to match.
 func (m *merge) arrive(g *group, items []item, match *matcher, stay []*Row, place []int, gone int) {
-	var back map[int]bool // remembered rows that are bound again, or told anew
-	var removed []*Row
 	for k := range items {
 		it := &items[k]
 		row := m.row(it)
@@ -225,12 +225,6 @@ func (m *merge) arrive(g *group, items []item, match *matcher, stay []*Row, plac
 		}
 		if before == nil && m.doc.Incomplete && row.Contact.URI == "" {
 			continue // cut off before it said who it is
-		}
-		if before != nil && !wasActive {
-			if back == nil {
-				back = map[int]bool{}
-			}
-			back[gone-1-(it.row-match.active)] = true // match has them in reverse
 		}
 		if before != nil && row.Contact.URI == "" {
 			was := &before.Contact
@@ -245,10 +239,11 @@ func (m *merge) arrive(g *group, items []item, match *matcher, stay []*Row, plac
 			if wasActive && !m.full {
 				m.rows--
 			}
-			if change.Kind == "" && row.Contact.CSeq.Value < before.Contact.CSeq.Value {
-				row = before // an older removal told late
+			if before != nil && !wasActive {
+				g.gone[gone-1-(it.row-match.active)] = row // match has them in reverse
+			} else {
+				g.gone = append(g.gone, row)
 			}
-			removed = append(removed, row)
 		case wasActive && !m.full:
 			stay[place[it.row]] = row
 		case m.rows >= MaxContacts:
@@ -263,47 +258,36 @@ func (m *merge) arrive(g *group, items []item, match *matcher, stay []*Row, plac
 		}
 	}
 	g.active = slices.DeleteFunc(stay, func(r *Row) bool { return r == nil })
-	if len(back) > 0 {
-		kept := g.gone[:0:0]
-		for i, r := range g.gone {
-			if !back[i] {
-				kept = append(kept, r)
-			}
-		}
-		g.gone = kept
+	if len(g.gone) > gone {
+		g.forgetRepeated()
 	}
-	g.gone = append(g.gone, removed...)
 }
 
 // registration takes over the state of the address-of-record. Of several
 // elements about one, that which is active counts: others are left from before.
-func (m *merge) registration(l *listing) RegistrationRow {
+func (m *merge) registration(l *listing) {
 	g := l.group
-	chosen := l.regs[len(l.regs)-1]
+	now := l.regs[len(l.regs)-1]
 	for _, r := range l.regs {
 		if effective(r) == RegActive {
-			chosen = r
+			now = r
 			break
 		}
 	}
-	now := RegistrationRow{AOR: chosen.AOR, ID: chosen.ID, State: effective(chosen), At: m.at}
-	before := g.reg
+	before, state := g.state, effective(now)
 	if !g.listed {
-		before.State = ""
+		before = ""
 	}
-	if before.ID != "" && now.ID != "" && before.ID != now.ID {
-		m.found(finding.RegistrationIDChanged, "%s had id %q, now %q", clip(now.AOR), clip(before.ID), clip(now.ID))
+	if g.id != "" && now.ID != "" && g.id != now.ID {
+		m.found(finding.RegistrationIDChanged, "%s had id %q, now %q", clip(now.AOR), clip(g.id), clip(now.ID))
+		if !m.full && state.Empty() && before == RegActive {
+			return // left from an earlier registration; that which we know goes on
+		}
 	}
-	if !m.full && now.State.Empty() && before.State == RegActive && before.ID != "" && now.ID != "" && before.ID != now.ID {
-		// Left from an earlier registration; that which we know goes on.
-		return g.reg
+	if before != state {
+		m.out.Registrations = append(m.out.Registrations, RegistrationChange{AOR: now.AOR, ID: now.ID, Before: before, After: state})
 	}
-	if before.State != now.State {
-		m.out.Registrations = append(m.out.Registrations, RegistrationChange{
-			AOR: now.AOR, ID: now.ID, Before: before.State, After: now.State})
-	}
-	g.reg, g.listed = now, true
-	return now
+	g.aor, g.id, g.state, g.listed = now.AOR, now.ID, state, true
 }
 
 // effective returns the state of a registration, from its contacts where it says
@@ -340,6 +324,7 @@ func (m *merge) row(it *item) *Row {
 		AOR: it.reg.AOR, RegistrationID: it.reg.ID, RegistrationState: effective(it.reg),
 		Contact: *c, At: m.at,
 	}
+	row.Contact.Params = slices.Clone(c.Params)
 	if !c.Active() {
 		// An expires beside it is left from before (Kamailio keeps it).
 		row.Contact.State = ContactTerminated
