@@ -65,6 +65,11 @@ func TestRounds(t *testing.T) {
 						Registrar: &labAdministrator{lab: l, random: rand.New(rand.NewPCG(seed, 1))},
 						Ours:      open(phoneHost), Other: open(otherHost), Seed: seed, N: 200, Patience: 10 * time.Minute,
 					}
+					if profile == registrar.Clearwater && seed > 0 {
+						// It tells no time. Where a document overtakes that of the refresh between
+						// two shortenings, the second is to the letter what the first was.
+						r.Spare = rounds.Shorten
+					}
 					defer func() {
 						if err := r.Close(context.Background()); err != nil {
 							l.t.Error(err)

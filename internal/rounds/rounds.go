@@ -60,6 +60,7 @@ type Rounds struct {
 	Seed        uint64
 	N           int
 	Patience    time.Duration // until what must come is missed
+	Spare       Kind          // is not played: this registrar cannot tell of it; "" none
 }
 
 // player is Rounds under way.
@@ -82,6 +83,9 @@ func Play(t *testing.T, r Rounds) {
 	}
 	for n := range r.N {
 		kind := Kinds[p.random.IntN(len(Kinds))]
+		if kind == p.Spare {
+			kind = Refresh
+		}
 		p.played[kind]++
 		p.round(fmt.Sprintf("%d, %s", n, kind), kind)
 		p.pause()
