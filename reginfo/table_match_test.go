@@ -53,6 +53,11 @@ var identityWalks = map[string]walk{
 		{doc: "2 partial\nsip:a@b r active\n- 1 sip:a@x terminated expired inst=urn:uuid:aa reg=1 call=c", want: "removed sip:a@x expired"},
 		{doc: "3 partial\nsip:a@b r active\n- 3 sip:a@y active registered inst=urn:uuid:aa reg=2 call=f", want: "appeared sip:a@y"},
 	}, "sip:a@y sip:a@y"},
+	"RFC 5626 4.2: the address that a device left says nothing of where it is": {Tolerant, []step{
+		{doc: "0 full\nsip:a@b r active\n- 2 sip:a@y active registered inst=urn:uuid:1 reg=1 call=c cseq=2", want: "appeared sip:a@y"},
+		{doc: "1 partial\nsip:a@b r active\n- 1 sip:a@x terminated expired inst=urn:uuid:1 reg=1 call=c cseq=1", want: ""},
+		{doc: "2 full\nsip:a@b r active\n- 1 sip:a@x terminated expired inst=urn:uuid:1 reg=1 call=c cseq=1", want: "vanished sip:a@y"},
+	}, ""},
 	"RFC 3680 5.2: a device that moves, without reg-id": {Tolerant, []step{
 		{doc: "0 full\nsip:a@b r active\n- 1 sip:a@x active registered inst=urn:uuid:1 call=c cseq=1", want: "appeared sip:a@x"},
 		{doc: "1 partial\nsip:a@b r active\n- 2 sip:a@y active registered inst=urn:uuid:1 call=c cseq=2", want: "appeared sip:a@y"},
@@ -79,6 +84,11 @@ var identityWalks = map[string]walk{
 		{doc: "0 full\nsip:a@b r active\n- 1 sip:a@x active registered inst=urn:uuid:1 call=c cseq=1\n- 2 sip:a@y active registered inst=urn:uuid:1 call=d cseq=1", want: "appeared sip:a@x, appeared sip:a@y"},
 		{doc: "1 full\nsip:a@b r active\n- 3 sip:a@z active registered inst=urn:uuid:1 call=d cseq=2", want: "vanished sip:a@x, altered sip:a@z cseq+uri"},
 	}, "sip:a@z"},
+	"two bindings of one URI, one back when the other is gone": {Tolerant, []step{
+		{doc: "0 full\nsip:a@b r active\n- 1 sip:a@x active registered call=c\n- 2 sip:a@x active registered call=d", want: "appeared sip:a@x, appeared sip:a@x"},
+		{doc: "1 full\nsip:a@b r active\n- 1 sip:a@x terminated rejected call=c\n- 2 sip:a@x active registered call=d", want: "removed sip:a@x rejected"},
+		{doc: "2 full\nsip:a@b r active\n- 1 sip:a@x active registered call=c", want: "vanished sip:a@x, appeared sip:a@x"},
+	}, "sip:a@x"},
 	"two bindings of one URI, their removals repeated": {Tolerant, []step{
 		{doc: "0 full\nsip:a@b r active\n- 1 sip:a@x active registered call=c\n- 2 sip:a@x active registered call=d", want: "appeared sip:a@x, appeared sip:a@x"},
 		{doc: "1 full\nsip:a@b r active\n- 1 sip:a@x terminated rejected call=c\n- 2 sip:a@x active registered call=d", want: "removed sip:a@x rejected"},
