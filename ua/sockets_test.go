@@ -2,11 +2,15 @@ package ua_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"regwatch/internal/interop"
+	"regwatch/internal/testcert"
 	"regwatch/internal/trace"
 	"regwatch/internal/wire"
 	"regwatch/registrar"
@@ -16,7 +20,7 @@ import (
 // A whole agent on the machine's own sockets, over both families: it registers with credentials, is kicked, and names
 // itself as RFC 3261 25.1 and RFC 5118 4.5 have it: an IPv6 address stands in brackets, in Via as in Contact.
 func TestRealSockets(t *testing.T) {
-	for _, transport := range []string{wire.UDP, wire.TCP} {
+	for _, transport := range []string{wire.UDP, wire.TCP, wire.TLS} {
 		for _, host := range []string{"127.0.0.1", "::1"} {
 			t.Run(transport+"/"+host, func(t *testing.T) {
 				t.Parallel()
@@ -24,8 +28,12 @@ func TestRealSockets(t *testing.T) {
 				if address.Is6() {
 					interop.NeedIPv6(t)
 				}
+				authority := testcert.NewAuthority(t, "lab CA")
+				// RFC 5922 7.1, RFC 5280 4.2.1.6: an address has to be there as one.
+				pair := authority.Issue(func(c *x509.Certificate) { c.IPAddresses = []net.IP{address.AsSlice()} })
 				server, err := registrar.Start(t.Context(), registrar.Options{
 					Listen: []registrar.Listen{{Transport: transport, Addr: netip.AddrPortFrom(address, 0)}}, Users: users,
+					TLS: &tls.Config{Certificates: []tls.Certificate{pair}},
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -34,6 +42,7 @@ func TestRealSockets(t *testing.T) {
 				at := server.Addr(transport)
 				a := account()
 				a.AOR, a.Transport = "sip:alice@"+at.String(), transport
+				a.TLS.CAFile = authority.File()
 				ring := trace.NewRing(1000)
 				r := &run{Group: ua.NewGroup(ua.Options{Trace: ring}), lab: &lab{t: t}}
 				if err := r.Start(a); err != nil {
