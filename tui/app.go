@@ -20,31 +20,6 @@ const (
 	roomy       = 16  // from this height headings and detail lines are shown
 )
 
-// view is one of the numbered views.
-type view int
-
-// The views, by the number of their keys; those between are to come.
-const (
-	viewOverview view = 1
-	viewTimeline view = 2
-	viewMessages view = 3
-	viewGRUUs    view = 5
-	viewFindings view = 7
-)
-
-type numbered struct {
-	view view
-	key  key.Binding
-}
-
-// views lists the views that there are.
-func (a *app) views() []numbered {
-	return []numbered{
-		{viewOverview, a.keys.overview}, {viewTimeline, a.keys.timeline}, {viewMessages, a.keys.messages},
-		{viewGRUUs, a.keys.gruus}, {viewFindings, a.keys.findings},
-	}
-}
-
 // app is the one model of the program. All of it belongs to the program's
 // loop; nothing in it blocks or does input or output.
 type app struct {
@@ -65,7 +40,8 @@ type app struct {
 	w, h     int
 	accounts []*account
 	current  int
-	view     view
+	views    []*view
+	view     *view
 	pager    *pager
 	messages messages
 	panel    panel
@@ -97,7 +73,7 @@ type (
 
 func newApp(o Options, th *theme) *app {
 	a := &app{
-		o: o, th: th, w: o.Width, h: o.Height, view: viewOverview,
+		o: o, th: th, w: o.Width, h: o.Height,
 		keys:    newKeymap(len(o.Admin) > 0, len(o.Accounts) > 1),
 		leave:   func() {},
 		callOff: func() {},
@@ -105,6 +81,8 @@ func newApp(o Options, th *theme) *app {
 		guard:   func(c tea.Cmd) tea.Cmd { return c },
 	}
 	a.messages.at.follow = true
+	a.views = a.makeViews()
+	a.view = a.views[0]
 	for _, name := range o.Accounts {
 		a.accounts = append(a.accounts, newAccount(name))
 	}
@@ -147,8 +125,8 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if a.flash.text != "" && !a.now().Before(a.flash.until) {
 		a.flash = flash{}
 	}
-	if a.view == viewMessages && !a.paused {
-		a.messages.refresh(a.o.Trace)
+	if a.view.refresh != nil && !a.paused {
+		a.view.refresh()
 	}
 	return a, tea.Batch(cmd, a.tick())
 }
@@ -164,7 +142,7 @@ func (a *app) tick() tea.Cmd {
 
 // counts reports whether anything on the screen changes by time alone.
 func (a *app) counts() bool {
-	if a.flash.text != "" || len(a.panel.open) > 0 || a.o.Trace != nil && a.view == viewMessages {
+	if a.flash.text != "" || len(a.panel.open) > 0 || a.o.Trace != nil && a.view.refresh != nil {
 		return true
 	}
 	s := a.account().shown
@@ -335,9 +313,9 @@ func (a *app) look(k string) tea.Cmd {
 			return nil
 		}
 	}
-	for _, v := range a.views() {
+	for _, v := range a.views {
 		if has(v.key, k) {
-			a.view, a.pager = v.view, nil
+			a.view, a.pager = v, nil
 			return nil
 		}
 	}
@@ -357,31 +335,15 @@ func (a *app) look(k string) tea.Cmd {
 	case has(keys.help, k):
 		a.pager = newPager("help", a.helpLines())
 	case has(keys.details, k):
-		a.details()
+		if page := a.view.details(); page != nil {
+			a.pager = page
+		}
 	case has(keys.raw, k):
 		a.raw()
 	default:
-		if l := a.list(); l != nil {
-			l.handle(k, keys)
-		}
+		a.view.list().handle(k, keys)
 	}
 	return nil
-}
-
-// list is the list that the arrows move in.
-func (a *app) list() *list {
-	acc := a.account()
-	switch a.view {
-	case viewTimeline:
-		return &acc.timeline
-	case viewMessages:
-		return &a.messages.at
-	case viewGRUUs:
-		return &acc.gruus
-	case viewFindings:
-		return &acc.findings
-	}
-	return &acc.bindings
 }
 
 // do hands a command to the agent of an account.

@@ -161,6 +161,15 @@ func (a *app) noBindings(s *ua.Snapshot) string {
 	return "no document yet"
 }
 
+// bindingPage is the page of the selected contact.
+func (a *app) bindingPage() *pager {
+	acc := a.account()
+	if acc.shown == nil || len(acc.shown.Bindings) == 0 {
+		return nil
+	}
+	return newPager("contact", a.bindingDetails(&acc.shown.Bindings[acc.bindings.selected]))
+}
+
 // bindingDetails is everything that is known of a contact, for the pager.
 func (a *app) bindingDetails(b *ua.Binding) []string {
 	f := fields{th: a.th}

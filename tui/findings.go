@@ -36,6 +36,23 @@ func (a *app) findingsView(w, rows int) []string {
 	})...)
 }
 
+// findingsMark counts the codes beside the view's name.
+func (a *app) findingsMark() string {
+	if n := len(a.account().found); n > 0 {
+		return fmt.Sprintf(" (%d)", n)
+	}
+	return ""
+}
+
+// findingPage is the page of the selected finding.
+func (a *app) findingPage() *pager {
+	acc := a.account()
+	if len(acc.found) == 0 {
+		return nil
+	}
+	return newPager("finding", a.findingDetails(acc.found[acc.findings.selected]))
+}
+
 func (a *app) findingDetails(f *found) []string {
 	out := fields{th: a.th}
 	out.add("code", string(f.Code))

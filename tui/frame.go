@@ -36,8 +36,8 @@ func (a *app) frame() []string {
 	// The panel may take what the bindings leave; on a small terminal also the
 	// place of the status line.
 	least := 3
-	if a.view == viewOverview && a.pager == nil {
-		least = a.bindingRows(body)
+	if a.view.least != nil && a.pager == nil {
+		least = a.view.least(body)
 	}
 	var over []string
 	switch {
@@ -73,24 +73,14 @@ func (a *app) bindingRows(body int) int {
 }
 
 // body draws the view, or the pager over it.
-func (a *app) body(w, rows, bindings int) []string {
+func (a *app) body(w, rows, least int) []string {
 	if rows <= 0 {
 		return nil
 	}
 	if a.pager != nil {
 		return a.pager.draw(w, rows, a.th)
 	}
-	switch a.view {
-	case viewTimeline:
-		return a.timelineView(w, rows)
-	case viewMessages:
-		return a.messagesView(w, rows)
-	case viewGRUUs:
-		return a.gruusView(w, rows)
-	case viewFindings:
-		return a.findingsView(w, rows)
-	}
-	return a.overview(w, rows, bindings)
+	return a.view.draw(w, rows, least)
 }
 
 // overview draws bindings over timeline; on a wide terminal GRUUs stand beside

@@ -59,6 +59,15 @@ func (a *app) gruusView(w, rows int) []string {
 	})...)
 }
 
+// gruuPage is the page of the selected GRUU.
+func (a *app) gruuPage() *pager {
+	acc := a.account()
+	if acc.shown == nil || len(acc.shown.GRUUs) == 0 {
+		return nil
+	}
+	return newPager("GRUU", a.gruuDetails(&acc.shown.GRUUs[acc.gruus.selected]))
+}
+
 func (a *app) gruuDetails(g *ua.GRUU) []string {
 	f := fields{th: a.th}
 	f.add("type", string(g.Type))

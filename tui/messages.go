@@ -82,6 +82,15 @@ func (a *app) messageRow(m trace.Message, before time.Time, w int) string {
 	return head + cutEnd(line, w-width(head))
 }
 
+// messagePage shows the selected message.
+func (a *app) messagePage() *pager {
+	m, ok := a.messages.selected()
+	if !ok {
+		return nil
+	}
+	return a.messagePager(m)
+}
+
 // messagePager shows a message as it was, digest responses masked.
 func (a *app) messagePager(m trace.Message) *pager {
 	way := "received from"

@@ -9,48 +9,16 @@ import (
 	"regwatch/ua"
 )
 
-// details opens what is known of the selected row.
-func (a *app) details() {
-	acc, s := a.account(), a.account().shown
-	switch a.view {
-	case viewOverview:
-		if s != nil && len(s.Bindings) > 0 {
-			a.pager = newPager("contact", a.bindingDetails(&s.Bindings[acc.bindings.selected]))
-		}
-	case viewTimeline:
-		if n := len(acc.events); n > 0 {
-			a.pager = newPager("event", a.eventDetails(acc.events[n-1-acc.timeline.selected]))
-		}
-	case viewMessages:
-		a.raw()
-	case viewGRUUs:
-		if s != nil && len(s.GRUUs) > 0 {
-			a.pager = newPager("GRUU", a.gruuDetails(&s.GRUUs[acc.gruus.selected]))
-		}
-	case viewFindings:
-		if len(acc.found) > 0 {
-			a.pager = newPager("finding", a.findingDetails(acc.found[acc.findings.selected]))
-		}
-	}
-}
-
-// raw opens bytes as they were on the wire: the selected message, elsewhere the
-// last document.
+// raw opens bytes as they were on the wire: those behind the selected row, else
+// the last document.
 func (a *app) raw() {
-	if a.view == viewMessages {
-		if m, ok := a.messages.selected(); ok {
-			a.pager = a.messagePager(m)
-		}
-		return
-	}
-	acc := a.account()
-	if n := len(acc.events); a.view == viewTimeline && n > 0 {
-		if page := a.notifyPager(acc.events[n-1-acc.timeline.selected].Time); page != nil {
+	if a.view.raw != nil {
+		if page := a.view.raw(); page != nil {
 			a.pager = page
 			return
 		}
 	}
-	if s := acc.shown; s != nil && len(s.Document.Raw) > 0 {
+	if s := a.account().shown; s != nil && len(s.Document.Raw) > 0 {
 		a.pager = a.documentPager(s)
 		return
 	}

@@ -86,8 +86,8 @@ func TestEverySize(t *testing.T) {
 		}
 		s.Notices = []string{"another process (pid 4711) holds the state file", "the key log is on"}
 		b.show(s)
-		for _, v := range b.views() {
-			b.view = v.view
+		for _, v := range b.views {
+			b.view = v
 			for _, menu := range []bool{false, true} {
 				b.menu = menu
 				for b.w = 40; b.w < 180; b.w += 31 {

@@ -60,16 +60,16 @@ func (a *app) statusLine(w int) string {
 func (a *app) tabs(room int) string {
 	names := func(short bool) string {
 		var out []string
-		for _, v := range a.views() {
+		for _, v := range a.views {
 			h := help(v.key)
 			text := h.name
-			if !short || v.view == a.view {
+			if !short || v == a.view {
 				text += " " + h.text
-				if n := len(a.account().found); v.view == viewFindings && n > 0 {
-					text += fmt.Sprintf(" (%d)", n)
+				if v.mark != nil {
+					text += v.mark()
 				}
 			}
-			if v.view == a.view {
+			if v == a.view {
 				text = a.th.reverse.Render("[" + text + "]")
 			}
 			out = append(out, text)

@@ -135,6 +135,32 @@ func (a *app) timelineView(w, rows int) []string {
 	})...)
 }
 
+// selectedEvent is the event under the mark of the timeline; nil: there is none.
+func (a *account) selectedEvent() *ua.Event {
+	if len(a.events) == 0 {
+		return nil
+	}
+	return &a.events[len(a.events)-1-a.timeline.selected]
+}
+
+// eventPage is the page of the selected event.
+func (a *app) eventPage() *pager {
+	e := a.account().selectedEvent()
+	if e == nil {
+		return nil
+	}
+	return newPager("event", a.eventDetails(*e))
+}
+
+// eventNotify shows the NOTIFY behind the selected event.
+func (a *app) eventNotify() *pager {
+	e := a.account().selectedEvent()
+	if e == nil {
+		return nil
+	}
+	return a.notifyPager(e.Time)
+}
+
 // eventDetails is everything that an event holds, for the pager.
 func (a *app) eventDetails(e ua.Event) []string {
 	f := fields{th: a.th}
