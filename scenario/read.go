@@ -84,7 +84,7 @@ func (r *reader) block(b tables.Block) {
 
 // head reads a key that stands before the first table.
 func (r *reader) head(e tables.Entry) {
-	heads := map[string]*string{"name": &r.Name, "of": &r.Of, "pending": &r.Pending, "profile": (*string)(&r.Profile)}
+	heads := map[string]*string{"name": &r.Name, "of": &r.Of, "profile": (*string)(&r.Profile)}
 	name := strings.Join(e.Path, ".")
 	to, known := heads[name]
 	if !known {

@@ -19,7 +19,7 @@ func TestFaults(t *testing.T) {
 		{"name = \"n\"\n[[step]]\nwait = \"1s\nx", "f.toml:3: strings cannot contain newlines"},
 		{head + "profil = \"rfc\"\n[[step]]\nwait = \"1s\"", `f.toml:2: key "profil": is unknown here; the nearest known one is "profile"`},
 		{head + "profile = \"asterisk\"\n[[step]]\nwait = \"1s\"", `f.toml:2: key "profile": is "asterisk", must be one of [rfc kamailio kamailio-scscf clearwater]`},
-		{head + "pending = true\n[[step]]\nwait = \"1s\"", `f.toml:2: key "pending": is true, must be a text that is not empty`},
+		{head + "of = true\n[[step]]\nwait = \"1s\"", `f.toml:2: key "of": is true, must be a text that is not empty`},
 		{head + "[step]\nwait = \"1s\"\n[[step]]\nwait = \"1s\"", `f.toml:4: `},
 		{head + "[[stop]]\nwait = \"1s\"\n[[step]]\nwait = \"1s\"", `f.toml:2: key "stop": is an unknown table; known are [account], [define] and [[step]]`},
 		{head + "[[step]]\n\nwait = 5", `f.toml:4: key "wait": is "5", must be a time such as "500ms", "90s" or "1h30m"`},

@@ -21,7 +21,6 @@ type Scenario struct {
 	File    string
 	Name    string // one sentence
 	Of      string // what real registrar, or what clause, it stands for
-	Pending string // why a user agent of ours does not pass it yet; "" it does
 	Profile registrar.Profile
 	// Account are the tables of the settings that the phone is to have, as they
 	// stand in the file.

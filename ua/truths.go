@@ -143,6 +143,12 @@ func (t *truths) open() []DisagreementDetail {
 	return out
 }
 
+// told reports whether this doubt was told and is not over.
+func (t *truths) told(d doubt) bool {
+	i := slices.IndexFunc(t.doubts, d.same)
+	return i >= 0 && t.doubts[i].told
+}
+
 func between(a, b, about, detail string, args ...any) doubt {
 	return doubt{DisagreementDetail: DisagreementDetail{Between: []string{a, b}, About: about, Detail: fmt.Sprintf(detail, args...)}}
 }
@@ -160,9 +166,13 @@ func (t *truths) differences(y testimony, now time.Time) []doubt {
 		// A new subscriber may be told what was once published, with the times of
 		// then: only a document that came with our 2xx is a witness of the time.
 		row := y.rows[i]
-		if row.At.Sub(y.justBound).Abs() < notifyGrace && differ(row.ExpiresAt, y.expiresAt) {
-			out = append(out, between(witnessLocal, witnessWatched, y.contact+" expires",
-				"granted for %s more, but the registrar's list says %s", left(y.expiresAt, now), left(row.ExpiresAt, now)))
+		d := between(witnessLocal, witnessWatched, y.contact+" expires",
+			"granted for %s more, but the registrar's list says %s", left(y.expiresAt, now), left(row.ExpiresAt, now))
+		fresh := row.At.Sub(y.justBound).Abs() < notifyGrace
+		// Between the 2xx of a refresh and its NOTIFY nobody has taken back what was
+		// said before.
+		if fresh && differ(row.ExpiresAt, y.expiresAt) || !fresh && t.told(d) {
+			out = append(out, d)
 		}
 	}
 	if t.at.IsZero() || !y.watched || len(y.rows) > comparedMost || len(t.response) > comparedMost {
