@@ -216,8 +216,11 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 			a.deferred = append(a.deferred, heldChange{change, at})
 			return
 		}
-		if change.Kind == reginfo.Vanished && (!a.listed || known.source == FromPoll && a.reg.state == Retrying) {
-			return // no document since our last 2xx has listed us; or see tellQuery
+		if change.Kind == reginfo.Vanished && known.source == FromPoll && a.reg.state == Retrying {
+			return // see tellQuery
+		}
+		if change.Kind == reginfo.Vanished && !a.listed && (a.truths.unordered || at.Sub(a.justBound) < staleWithin) {
+			return // no document since our last 2xx has listed us, and this one may be from before it
 		}
 		if change.Kind == reginfo.Vanished && known.source == FromNotify && a.truths.unordered && at.Sub(a.justBound) < notifyGrace {
 			// Nothing says whether the document is from before that 2xx, or the one that
