@@ -22,6 +22,9 @@ const (
 // TLS says how an account makes connections over TLS.
 type TLS = wire.TLSSettings
 
+// AKA is a subscriber's key, for registrars that challenge by AKAv1-MD5 (RFC 3310).
+type AKA = wire.AKASettings
+
 // Account is one address-of-record and how to register and watch it. It is a
 // plain value; the zero value of every field but AOR serves. Values must hold
 // no control characters: they are written into headers as they are (Check).
@@ -36,6 +39,7 @@ type Account struct {
 	// on a goroutine of its own, once a run.
 	Password func() (string, error)
 	HA1      string // instead of Password: hex of H(user:realm:password)
+	AKA      AKA    // beside them, or alone
 
 	Registrar     string   // URI that REGISTER goes to; default: scheme and host of the AOR
 	OutboundProxy []string // URIs; the first is used as the next hop
@@ -213,6 +217,14 @@ func (a *Account) Check() error {
 			return &FieldError{"tls." + wrong.Key, wrong.Fault, ""}
 		}
 		return err
+	}
+	if a.AKA.Set() {
+		if _, err := wire.NewAKA(a.AKA); err != nil {
+			if wrong := (*wire.AKASettingError)(nil); errors.As(err, &wrong) {
+				return &FieldError{"aka_" + wrong.Key, wrong.Fault, ""}
+			}
+			return err
+		}
 	}
 	switch a.KeepAlive {
 	case KeepAuto, KeepOff, KeepCRLF, KeepSTUN:

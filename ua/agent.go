@@ -166,6 +166,9 @@ func startAgent(g *Group, account Account) *Agent {
 		reported: make(map[string]bool),
 		snapshot: true,
 	}
+	if account.AKA.Set() {
+		a.creds.AKA, _ = wire.NewAKA(account.AKA) // Check has read it
+	}
 	for _, proxy := range account.OutboundProxy[:min(1, len(account.OutboundProxy))] {
 		a.reg.proxy = proxy
 	}

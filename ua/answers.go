@@ -380,6 +380,9 @@ func (a *Agent) challenged(r *wire.Response, answeredTo *[]string, tries int, as
 	tried := slices.ContainsFunc(realms, func(realm string) bool { return slices.Contains(*answeredTo, realm) })
 	*answeredTo = append(*answeredTo, realms...)
 	again, err := a.creds.Learn(r)
+	if a.creds.AKA != nil {
+		a.save() // a sequence number is good for once
+	}
 	switch {
 	case err != nil:
 		then(false, err.Error())

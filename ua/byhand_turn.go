@@ -344,9 +344,7 @@ func (a *Agent) signByHand(t *turn, r *wire.Request, keep bool) error {
 	case t.what.Credentials == CredentialsStale:
 		return &FieldError{"credentials", "cannot be stale: no nonce is kept that could be spoilt, register first", ""}
 	case t.what.Credentials == CredentialsAhead:
-		r.Headers = append(r.Headers, wire.Header{Name: "Authorization", Value: fmt.Sprintf(
-			`Digest username=%s, realm=%s, nonce="", uri=%s, response=""`,
-			wire.Quote(a.account.Username), wire.Quote(a.aor.Host), wire.Quote(r.URI))})
+		r.Headers = append(r.Headers, a.introduction(r))
 	}
 	return nil
 }

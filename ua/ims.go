@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,6 +22,13 @@ func imsRefreshAfter(d time.Duration) time.Duration {
 		return d - 600*time.Second
 	}
 	return d / 2
+}
+
+// introduction tells who registers before anybody asked: a core chooses by it what
+// it challenges with (TS 24.229 5.1.1.2.2, 5.1.1.2.3).
+func (a *Agent) introduction(r *wire.Request) wire.Header {
+	return wire.Header{Name: "Authorization", Value: fmt.Sprintf(`Digest username=%s, realm=%s, nonce="", uri=%s, response=""`,
+		wire.Quote(a.account.Username), wire.Quote(a.aor.Host), wire.Quote(r.URI))}
 }
 
 // identitiesOf reads the public identities that we may use from a 2xx (RFC 7315

@@ -21,6 +21,9 @@ func (a *Agent) remember() {
 				a.id.instance = state.held.Instance
 			}
 			a.id.earlierCallID, a.id.earlierContact = state.held.CallID, state.held.Contact
+			if a.creds.AKA != nil {
+				a.creds.AKA.SQN = max(a.creds.AKA.SQN, state.held.SQN)
+			}
 		}
 	}
 	if a.account.InstanceID != "" {
@@ -31,9 +34,11 @@ func (a *Agent) remember() {
 }
 
 func (a *Agent) save() {
-	err := a.state.save(remembered{
-		Instance: a.id.instance, CallID: a.keptCallID(), Contact: a.keptContact(), ExpiresAt: a.reg.expiresAt,
-	})
+	r := remembered{Instance: a.id.instance, CallID: a.keptCallID(), Contact: a.keptContact(), ExpiresAt: a.reg.expiresAt}
+	if a.creds.AKA != nil {
+		r.SQN = a.creds.AKA.SQN
+	}
+	err := a.state.save(r)
 	if err != nil {
 		a.notices = append(a.notices, err.Error())
 		a.state.close()

@@ -51,6 +51,9 @@ func (a *Agent) sendRegister(kind regKind, now time.Time) {
 	cseq := a.regCSeq + 1
 	request := a.registerRequest(kind, a.id.callID, cseq)
 	err := a.creds.Sign(request)
+	if (a.account.IMS || a.account.AKA.Set()) && request.Headers.Get("Authorization") == "" {
+		request.Headers = append(request.Headers, a.introduction(request))
+	}
 	if err == nil && a.widen(request, sendRegister{kind}) {
 		return
 	}

@@ -21,6 +21,7 @@ type remembered struct {
 	CallID    string    `json:"call_id,omitempty"`
 	Contact   string    `json:"contact,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // of the last registration
+	SQN       uint64    `json:"aka_sqn,omitempty"`   // highest sequence number that was accepted (RFC 3310)
 }
 
 // stateFile is the file of one account, locked while it is open. It is changed

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"regwatch/internal/tables"
@@ -249,9 +248,6 @@ func (r *reader) finish(d *draft) {
 	}
 	if d.TLS.InsecureSkipVerify {
 		r.warn(d.lines["tls.insecure_skip_verify"], "tls.insecure_skip_verify", "certificates are not checked: anybody may be listening")
-	}
-	if slices.Contains(d.Digest, aka) {
-		r.warn(d.lines["digest"], "digest", strconv.Quote(aka)+" has no effect yet in this version")
 	}
 	r.check(d)
 }

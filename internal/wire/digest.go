@@ -18,8 +18,9 @@ import (
 	"github.com/icholy/digest"
 )
 
-// Algorithms lists the digest algorithms that we can use, as a user names them
-// to allow some only (RFC 7616 3.3, RFC 8760 2.7).
+// Algorithms lists the digest algorithms that we can use with a password, as a
+// user names them to allow some only (RFC 7616 3.3, RFC 8760 2.7). Beside them
+// there is AKAv1-MD5 (RFC 3310 3.1).
 var Algorithms = []string{"MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess"}
 
 var (
@@ -50,6 +51,7 @@ type Credentials struct {
 	Username string
 	Password string   // used as it is: its UTF-8 is what is hashed (RFC 7616 4)
 	HA1      string   // instead of Password: hex of H(user:realm:password), with the algorithm of its length
+	AKA      *AKA     // answers the challenges that ask for it; nil: none do
 	Allowed  []string // of Algorithms; empty: all
 
 	sessions []*authSession
@@ -66,6 +68,7 @@ type authSession struct {
 	prime     string    // the nonce of the challenge itself
 	cnonce    string    // of the whole session, for -sess
 	count     int       // requests that carried the nonce in use
+	aka       akaAnswer // in place of the password, where the algorithm is AKA's
 	proven    int       // clock of the last 2xx to an answer of it; 0: none yet
 	owed      []string  // Call-IDs of those who were challenged and have not yet answered
 }
@@ -105,7 +108,9 @@ var authFields = []struct {
 }
 
 // Known reports whether there is a secret to answer with.
-func (c *Credentials) Known() bool { return c.Password != "" || c.HA1 != "" }
+func (c *Credentials) Known() bool { return c.password() || c.AKA != nil }
+
+func (c *Credentials) password() bool { return c.Password != "" || c.HA1 != "" }
 
 // Signs reports whether there is a challenge that Sign would answer ahead, be it
 // in the requests of one Call-ID only.
@@ -180,7 +185,7 @@ func (c *Credentials) Sign(r *Request) error {
 			return fmt.Errorf("answer digest challenge of %q: %w", shortened(s.realm), err)
 		}
 		if i := slices.Index(s.owed, callID); i >= 0 {
-			a.try = true
+			a.try = s.aka.auts == "" // who is out of step is not refused (RFC 3310 3.4)
 			s.owed = slices.Delete(s.owed, i, i+1)
 		}
 		field := authFields[0]
@@ -220,6 +225,9 @@ func (c *Credentials) answer(s *authSession, method, uri string, body []byte) (a
 			URI: uri, Count: s.count, Cnonce: cnonce,
 			Username: c.Username, Password: c.Password, A1: strings.ToLower(c.HA1),
 		},
+	}
+	if isAKA(s.challenge.Algorithm) {
+		a.options.Password, a.options.A1 = s.aka.res, ""
 	}
 	if qop != "" {
 		a.input.QOP = []string{qop}
@@ -276,6 +284,9 @@ func (a *authAnswer) write(c *challenge) string {
 	if c.Userhash {
 		add("userhash", "true", false)
 	}
+	if auts := a.session.aka.auts; auts != "" {
+		add("auts", auts, true)
+	}
 	add("response", r.Response, true)
 	return "Digest " + out.String()
 }
@@ -316,13 +327,20 @@ func (c *Credentials) Learn(r *Response) (again bool, err error) {
 // begin starts the session of a challenge.
 func (c *Credentials) begin(where authSpace, what challenge, callID string) {
 	s := &authSession{authSpace: where, challenge: what, prime: what.Nonce, cnonce: c.newCnonce()}
+	aka := isAKA(what.Algorithm)
 	if i := slices.IndexFunc(c.sessions, func(old *authSession) bool { return old.authSpace == where }); i >= 0 {
 		old := c.sessions[i]
 		if old.challenge.Nonce == what.Nonce {
 			s.count = old.count // nc counts what carried the nonce, however often it is given (RFC 7616 3.4)
+			if aka && isAKA(old.challenge.Algorithm) {
+				s.aka, aka = old.aka, false // its sequence number is used now
+			}
 		}
 		s.owed, s.proven = old.owed, old.proven
 		c.sessions = slices.Delete(c.sessions, i, i+1)
+	}
+	if aka {
+		s.aka = c.AKA.answer(what.Nonce)
 	}
 	if !slices.Contains(s.owed, callID) {
 		s.owed = append(s.owed, callID)
@@ -383,6 +401,9 @@ func (c *Credentials) next(s *authSession, nonce string) {
 	}
 	// An answer made with it is sent ahead, not made from a challenge.
 	s.challenge, s.count, s.owed = renewed, 0, nil
+	if isAKA(renewed.Algorithm) {
+		s.aka = c.AKA.answer(nonce)
+	}
 }
 
 // verify checks the server's proof, if there is one: the same hash as for the
@@ -437,6 +458,9 @@ func cseqOf(h Headers) string {
 // hashOf finds the hash of an algorithm, however it is written, and its name
 // without -sess; "" is MD5 (RFC 7616 3.3). The hash is nil where it is unknown.
 func hashOf(algorithm string) (newHash func() hash.Hash, base string, sess bool) {
+	if isAKA(algorithm) {
+		return md5.New, "MD5", false
+	}
 	base, sess = strings.CutSuffix(strings.ToUpper(algorithm), "-SESS")
 	switch base {
 	case "", "MD5":

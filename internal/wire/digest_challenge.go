@@ -136,7 +136,13 @@ func (c *Credentials) fault(of *challenge) string {
 		return fmt.Sprintf("%d bytes of realm, nonce and opaque, more than %d", length, challengeLength)
 	case strings.ContainsFunc(of.Realm+of.Nonce+of.Opaque, isLineBreaking):
 		return "a control character in it"
-	case c.HA1 != "" && !c.fitsHA1(base):
+	case isAKA(of.Algorithm) && c.AKA == nil:
+		return "no key for it"
+	case isAKA(of.Algorithm) && c.AKA.fault(of.Nonce) != "":
+		return c.AKA.fault(of.Nonce)
+	case !isAKA(of.Algorithm) && c.AKA != nil && !c.password():
+		return "no password"
+	case !isAKA(of.Algorithm) && c.HA1 != "" && !c.fitsHA1(base):
 		return fmt.Sprintf("ha1 of %d digits is for another", len(c.HA1))
 	case !c.allows(of.algorithmName()):
 		return "not allowed here"
@@ -171,9 +177,12 @@ func (c *Credentials) fitsHA1(base string) bool {
 
 // able lists the algorithms that are left by what is allowed and by HA1.
 func (c *Credentials) able() []string {
-	return slices.DeleteFunc(slices.Clone(Algorithms), func(name string) bool {
+	return slices.DeleteFunc(append(slices.Clone(Algorithms), akaAlgorithm), func(name string) bool {
 		_, base, _ := hashOf(name)
-		return !c.allows(name) || c.HA1 != "" && !c.fitsHA1(base)
+		if isAKA(name) {
+			return !c.allows(name) || c.AKA == nil
+		}
+		return !c.allows(name) || c.AKA != nil && !c.password() || c.HA1 != "" && !c.fitsHA1(base)
 	})
 }
 
