@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"internal/capture":     {"internal/trace", "internal/guard"},
 	"tui":                  {"ua", "reginfo", "reginfo/finding", "internal/trace", "internal/guard"},
 	"cmd/regwatch":         {"*"},
+	"docs/pictures":        {},
 }
 
 // guests says who alone may import a library, by its path's beginning.
