@@ -44,6 +44,7 @@ var guests = map[string][]string{
 	"github.com/gopacket/gopacket":  {"internal/capture"},
 	"github.com/emiago/sipgo":       {"internal/wire"},
 	"github.com/icholy/digest":      {"internal/wire"},
+	"github.com/gobwas/ws":          {"internal/wire"},
 	"github.com/miekg/dns":          {"internal/wire", "internal/wire/memnet"},
 	"github.com/spf13/":             {"cmd/regwatch"},
 	"github.com/BurntSushi/toml":    {"internal/tables"},

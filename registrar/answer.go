@@ -131,11 +131,21 @@ func (r *Registrar) ownContact(in *wire.Incoming) string {
 		}
 	}
 	address := "reginfo@" + wire.HostPortOf(local)
-	switch {
-	case in.Transport == wire.UDP:
+	sips := strings.HasPrefix(strings.ToLower(in.URI), "sips:") // RFC 3261 12.1.1
+	switch in.Transport {
+	case wire.UDP:
 		return "sip:" + address
-	case in.Transport == wire.TLS && strings.HasPrefix(strings.ToLower(in.URI), "sips:"):
-		return "sips:" + address // RFC 3261 12.1.1
+	case wire.TLS:
+		if sips {
+			return "sips:" + address
+		}
+	case wire.WSS:
+		if sips {
+			return "sips:" + address + ";transport=" + wire.WS
+		}
+		return "sip:" + address + ";transport=" + wire.WS
+	case wire.WS:
+		return "sip:" + address + ";transport=" + wire.WS
 	}
 	return "sip:" + address + ";transport=" + wire.TCP
 }

@@ -121,7 +121,9 @@ func (s *subscription) request(n notice) *wire.Request {
 // send takes the NOTIFY to the subscriber and waits for the answer. It runs on a
 // goroutine of its own.
 func (r *Registrar) send(flow *wire.Flow, target string, request *wire.Request) (*wire.Response, error) {
-	if r.manners.contactNotify {
+	// Nobody is found by the Contact of a WebSocket's client (RFC 7118 B.1): real
+	// registrars put an alias there.
+	if socket := flow.Transport() == wire.WS || flow.Transport() == wire.WSS; r.manners.contactNotify && !socket {
 		var err error
 		if flow, err = r.flowTo(target); err != nil {
 			return nil, err

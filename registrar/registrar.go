@@ -40,7 +40,7 @@ var ErrClosed = errors.New("the registrar is closed")
 
 // Listen is one address that the registrar is reached at.
 type Listen struct {
-	Transport string // wire.UDP, wire.TCP or wire.TLS
+	Transport string // wire.UDP, wire.TCP, wire.TLS, wire.WS or wire.WSS
 	Addr      netip.AddrPort
 }
 
@@ -49,7 +49,7 @@ type Listen struct {
 type Options struct {
 	Network wire.Network // nil: the machine's own
 	Listen  []Listen     // at most one for each transport
-	TLS     *tls.Config  // for wire.TLS; it may ask for certificates of the clients
+	TLS     *tls.Config  // for wire.TLS and wire.WSS; it may ask for certificates of the clients
 	Domains []string     // that are served; empty: every one
 	// Users are the passwords by user name; nil lets everybody in unasked.
 	Users map[string]string
@@ -155,7 +155,7 @@ func (r *Registrar) listen(ctx context.Context, l Listen) error {
 	if r.stacks[l.Transport] != nil {
 		return fmt.Errorf("two addresses for transport %q", l.Transport)
 	}
-	if l.Transport == wire.TLS && r.options.TLS == nil {
+	if (l.Transport == wire.TLS || l.Transport == wire.WSS) && r.options.TLS == nil {
 		return errors.New("no certificate for TLS")
 	}
 	stack, err := wire.OpenStack(ctx, wire.Options{

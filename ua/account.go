@@ -43,7 +43,8 @@ type Account struct {
 
 	Registrar     string   // URI that REGISTER goes to; default: scheme and host of the AOR
 	OutboundProxy []string // URIs; the first is used as the next hop
-	Transport     string   // "udp", "tcp", "tls"; "" by the next hop's URI
+	Transport     string   // "udp", "tcp", "tls", "ws", "wss"; "" by the next hop's URI
+	WSPath        string   // that a WebSocket is asked for at, such as "/ws"; "" is "/"
 	LocalAddress  string   // address or address:port to bind; "" by route
 	TLS           TLS      // how connections over TLS are made
 
@@ -165,7 +166,7 @@ func (a *Account) Check() error {
 	for _, f := range []struct{ key, value string }{
 		{"name", a.Name}, {"aor", a.AOR}, {"display_name", a.DisplayName}, {"username", a.Username}, {"ha1", a.HA1},
 		{"registrar", a.Registrar}, {"watch_uri", a.WatchURI}, {"outbound_proxy", strings.Join(a.OutboundProxy, " ")}, {"transport", a.Transport},
-		{"local_address", a.LocalAddress}, {"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra},
+		{"local_address", a.LocalAddress}, {"ws_path", a.WSPath}, {"instance_id", a.InstanceID}, {"q", a.Q}, {"contact_params", a.ContactExtra},
 		{"tls.ca_file", a.TLS.CAFile}, {"tls.cert_file", a.TLS.CertFile}, {"tls.key_file", a.TLS.KeyFile}, {"tls.server_name", a.TLS.ServerName},
 	} {
 		if fault := unfit(f.value, valueLimit); fault != "" {
@@ -205,9 +206,12 @@ func (a *Account) Check() error {
 		}
 	}
 	switch a.Transport {
-	case "", "udp", "tcp", "tls":
+	case "", wire.UDP, wire.TCP, wire.TLS, wire.WS, wire.WSS:
 	default:
-		return &FieldError{"transport", fmt.Sprintf("%q is not known", a.Transport), "udp, tcp or tls"}
+		return &FieldError{"transport", fmt.Sprintf("%q is not known", a.Transport), "udp, tcp, tls, ws or wss"}
+	}
+	if !wsPath.MatchString(a.WSPath) {
+		return &FieldError{"ws_path", fmt.Sprintf("%q is no path", a.WSPath), "/ws"}
 	}
 	if a.Transport == "udp" && aor.Scheme == "sips" {
 		return &FieldError{"transport", "\"udp\" cannot carry what the sips: of the aor asks for (RFC 3261 26.2.2)", "tls"}

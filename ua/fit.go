@@ -50,6 +50,7 @@ var (
 	token  = "[A-Za-z0-9.!%*_+`'~-]+"
 	quoted = `"([^"\\]|\\.)*"`
 	param  = token + `( *= *(` + token + `|\[[0-9A-Fa-f:.]+\]|` + quoted + `))?`
+	wsPath = regexp.MustCompile(`^(/[!-~]*)?$`)
 	// contactParams is what may follow a Contact: generic-param of RFC 3261 25.1.
 	contactParams = regexp.MustCompile(`^` + param + `( *; *` + param + `)*$`)
 	qvalue        = regexp.MustCompile(`^(0(\.[0-9]{0,3})?|1(\.0{0,3})?)$`)

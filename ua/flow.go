@@ -21,6 +21,7 @@ func (a *Agent) connect() {
 	a.relocate = false
 	hop := a.hop()
 	peer := wire.PeerOf(hop, a.account.TLS)
+	peer.Path = a.account.WSPath
 	stacks, avoid, transport, local, now := a.group.stacks, &a.group.avoid, a.account.Transport, a.local, a.group.now
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
@@ -32,7 +33,7 @@ func (a *Agent) connect() {
 		// a while.
 		distrusted := false
 		for _, result.target = range avoid.Order(result.targets, now()) {
-			if distrusted && result.target.Transport != wire.TLS {
+			if distrusted && result.target.Transport != wire.TLS && result.target.Transport != wire.WSS {
 				continue
 			}
 			attempt, done := context.WithTimeout(ctx, transactionTime/time.Duration(len(result.targets)))
@@ -116,7 +117,7 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 		}
 	}
 	if a.flow != flow {
-		a.keep.begin(flow.Transport() != wire.UDP, a.group.now())
+		a.keep.begin(flow.Transport(), a.group.now())
 		a.hint = ""
 	}
 	a.flow = flow

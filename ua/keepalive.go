@@ -44,6 +44,7 @@ const (
 	keepCRLF    keepMethod = "CRLF"      // nothing is awaited
 	keepPing    keepMethod = "CRLF ping" // RFC 5626 4.4.1
 	keepSTUN    keepMethod = "STUN"      // RFC 5626 4.4.2
+	keepBeat    keepMethod = "WebSocket ping"
 )
 
 // span is between which times the next keep-alive is sent; a random time, so
@@ -79,6 +80,7 @@ type keepAlive struct {
 
 	up     bool // there is a flow
 	stream bool // it is a connection
+	web    bool // of WebSocket, where each side answers a ping (RFC 6455 5.5.2)
 	nat    bool // the next hop sees us under another address
 	agreed promise
 
@@ -106,8 +108,9 @@ type (
 )
 
 // begin takes a new flow. What was agreed was so over the one before.
-func (k *keepAlive) begin(stream bool, now time.Time) {
-	*k = keepAlive{mode: k.mode, every: k.every, fruitless: k.fruitless, up: true, stream: stream}
+func (k *keepAlive) begin(transport string, now time.Time) {
+	web := transport == wire.WS || transport == wire.WSS
+	*k = keepAlive{mode: k.mode, every: k.every, fruitless: k.fruitless, up: true, stream: transport != wire.UDP, web: web, agreed: promise{made: web}}
 	k.plan(now)
 }
 
@@ -125,7 +128,7 @@ func (k *keepAlive) end() (wait time.Duration) {
 // agree takes what the 2xx of a REGISTER says; a promise counts until the next
 // one (RFC 6223 4.2.2), or until our binding is gone.
 func (k *keepAlive) agree(p promise, now time.Time) {
-	k.agreed = p
+	k.agreed = promise{p.made || k.web, p.every}
 	k.plan(now)
 }
 
@@ -154,6 +157,8 @@ func (k *keepAlive) choose() (keepMethod, span) {
 	method, between := keepNothing, natSpan
 	forced := k.mode == KeepCRLF || k.mode == KeepSTUN
 	switch {
+	case k.web: // what is between may be of the web, and forget us as soon as a NAT does
+		method, between = keepBeat, stunSpan
 	case k.stream && k.agreed.made:
 		method, between = keepPing, pingSpan
 	case k.stream && forced && !k.nat:
@@ -246,7 +251,7 @@ func (a *Agent) sendKeepAlive(method keepMethod) {
 		switch method {
 		case keepSTUN:
 			r.mapped, r.err = flow.Binding(ctx)
-		case keepPing:
+		case keepPing, keepBeat:
 			r.err = flow.Ping(ctx)
 		case keepCRLF:
 			r.err = flow.SendCRLF()

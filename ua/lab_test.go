@@ -53,8 +53,10 @@ func (l *lab) start() {
 	o.Network = l.net.Host(l.addr().String())
 	at := netip.AddrPortFrom(l.addr(), 5060)
 	o.Listen = []registrar.Listen{{Transport: wire.UDP, Addr: at}, {Transport: wire.TCP, Addr: at}}
+	o.Listen = append(o.Listen, registrar.Listen{Transport: wire.WS, Addr: netip.AddrPortFrom(at.Addr(), 80)})
 	if o.TLS != nil {
-		o.Listen = append(o.Listen, registrar.Listen{Transport: wire.TLS, Addr: netip.AddrPortFrom(at.Addr(), 5061)})
+		o.Listen = append(o.Listen, registrar.Listen{Transport: wire.TLS, Addr: netip.AddrPortFrom(at.Addr(), 5061)},
+			registrar.Listen{Transport: wire.WSS, Addr: netip.AddrPortFrom(at.Addr(), 443)})
 	}
 	r, err := registrar.Start(l.t.Context(), o)
 	if err != nil {

@@ -138,14 +138,22 @@ func (a *Agent) registerTag() string { return a.id.callID[:10] }
 // Contact, finds the connection by its address in both forms; without a transport
 // it tries UDP, and nothing arrives.
 func (a *Agent) contactURI(r *wire.Request, params string) string {
-	address := a.box.User() + "@" + wire.HostPortOf(a.flow.Local())
-	switch transport := a.flow.Transport(); {
-	case transport == wire.UDP:
-		return "sip:" + address + params
-	case transport == wire.TLS && (isSIPS(a.hop()) || isSIPS(r.URI) || isSIPS(bareURI(r.Headers.Get("Route")))):
-		return "sips:" + address + params
+	address := a.box.User() + "@" + a.flow.Host()
+	scheme, transport := "sip:", ""
+	switch a.flow.Transport() {
+	case wire.TCP, wire.TLS:
+		transport = ";transport=" + wire.TCP
+	case wire.WS, wire.WSS:
+		transport = ";transport=" + wire.WS // RFC 7118 5.2
 	}
-	return "sip:" + address + ";transport=" + wire.TCP + params
+	secure := a.flow.Transport() == wire.TLS || a.flow.Transport() == wire.WSS
+	if secure && (isSIPS(a.hop()) || isSIPS(r.URI) || isSIPS(bareURI(r.Headers.Get("Route")))) {
+		scheme = "sips:"
+		if a.flow.Transport() == wire.TLS {
+			transport = ""
+		}
+	}
+	return scheme + address + transport + params
 }
 
 // registerContact is our Contact, with what b has it say otherwise.

@@ -27,7 +27,7 @@ type agentFlags struct {
 func (f *agentFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.config, "config", "", "config `FILE` (default: the user's config directory, regwatch/config.toml)")
 	set.StringArrayVar(&f.names, "account", nil, "only the account with this `NAME`; may be given again")
-	set.StringVar(&f.transport, "transport", "", "`NAME` is udp, tcp or tls, for the address given")
+	set.StringVar(&f.transport, "transport", "", "`NAME` is udp, tcp, tls, ws or wss, for the address given")
 	set.StringVar(&f.proxy, "proxy", "", "outbound proxy `URI`, for the address given")
 	set.StringVar(&f.user, "user", "", "digest user `NAME`, for the address given")
 	set.StringVar(&f.passwordEnv, "password-env", "", "environment `VAR` with the password, for the address given")

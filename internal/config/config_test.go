@@ -108,7 +108,6 @@ func TestFaults(t *testing.T) {
 		{"expires 0", "[[account]]\naor = \"sip:a@b\"\nexpires = 0", `c.toml:3: key "expires": is 0, must be a whole number from 1 to 4294967295`},
 		{"expires too long", "[[account]]\naor = \"sip:a@b\"\nexpires = 4294967296", `c.toml:3: key "expires": is 4294967296, must be a whole number from 1 to 4294967295`},
 		{"five proxies", "[[account]]\naor = \"sip:a@b\"\noutbound_proxy = [\"sip:1\",\"sip:2\",\"sip:3\",\"sip:4\",\"sip:5\"]", `c.toml:3: key "outbound_proxy": is "[sip:1 sip:2 sip:3 sip:4 sip:5]", must be a URI such as`},
-		{"wss", "[[account]]\naor = \"sip:a@b\"\ntransport = \"wss\"", `c.toml:3: key "transport": is "wss", must be "udp", "tcp" or "tls" in this version`},
 		{"tls over udp", "[[account]]\naor = \"sips:a@b\"\ntransport = \"udp\"", `c.toml:3: key "transport": "udp" cannot carry what the sips: of the aor asks for`},
 		{"transport=tls", "[[account]]\naor = \"sip:a@b\"\noutbound_proxy = \"sip:c;transport=tls\"", `c.toml:3: key "outbound_proxy": "sip:c;transport=tls" has transport=tls, which is not written in a URI; write something like sips:proxy.example.com`},
 		{"no such ca_file", "[[account]]\naor = \"sip:a@b\"\n[account.tls]\nmin_version = \"1.3\"\nca_file = \"/none/ca.pem\"", `c.toml:5: key "tls.ca_file": "/none/ca.pem": cannot be read: no such file or directory`},

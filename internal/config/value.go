@@ -169,19 +169,6 @@ func proxies(p place, value any) error {
 	return nil
 }
 
-func transport(p place, value any) error {
-	switch s, _ := value.(string); s {
-	case "udp", "tcp", "tls":
-		p.account.Transport = s
-		return nil
-	case "ws", "wss":
-		// Another transport instead would send in the clear what was to be
-		// protected: this is no key to pass over with a warning.
-		return mustBe(`"udp", "tcp" or "tls" in this version`)
-	}
-	return mustBe(`"udp", "tcp" or "tls" ("ws" and "wss" are not there yet)`)
-}
-
 func keepalive(p place, value any) error {
 	switch v := value.(type) {
 	case string:

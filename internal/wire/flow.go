@@ -27,11 +27,21 @@ type Flow struct {
 	err  error // set before done is closed
 }
 
-// Transport is "udp", "tcp" or "tls".
+// Transport is "udp", "tcp", "tls", "ws" or "wss".
 func (f *Flow) Transport() string { return f.stack.options.Transport }
 
 // Local is the address that we send from.
 func (f *Flow) Local() netip.AddrPort { return f.local }
+
+// Host is what a Contact has for us in host and port: our address, and for the
+// client of a WebSocket, which nobody can connect to, a name of nobody
+// (RFC 7118 B.1). It stays the same as long as the stack does.
+func (f *Flow) Host() string {
+	if f.stack.isWebSocket() && !f.accepted {
+		return f.stack.nowhere
+	}
+	return HostPortOf(f.local)
+}
 
 // Remote is the address that we send to.
 func (f *Flow) Remote() netip.AddrPort { return f.remote }
@@ -82,7 +92,9 @@ func (f *Flow) Fail(err error) {
 
 // lost marks a connection as gone and takes it from the stack.
 func (f *Flow) lost(err error) {
+	first := false
 	f.once.Do(func() {
+		first = true
 		f.stack.mu.Lock()
 		if f.stack.flows[f.remote] == f {
 			delete(f.stack.flows, f.remote)
@@ -90,8 +102,10 @@ func (f *Flow) lost(err error) {
 		f.stack.mu.Unlock()
 		f.err = err
 		close(f.done)
-		f.conn.Conn.Close()
 	})
+	if first {
+		f.conn.Conn.Close() // which may take a moment, for goodbyes
+	}
 }
 
 // Do sends the request in a transaction of its own and blocks until the final
@@ -213,6 +227,9 @@ func (f *Flow) build(ctx context.Context, r *Request) (*sip.Request, error) {
 	if source.Is6() {
 		host = "[" + host + "]"
 	}
+	if f.stack.isWebSocket() && !f.accepted {
+		host, port = f.stack.nowhere, 0
+	}
 	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(f.Transport()), Host: host, Port: port}
 	via.Params.Add("branch", sip.GenerateBranch())
 	via.Params.Add("rport", "") // RFC 3581 3: always asked for
@@ -230,7 +247,11 @@ func (f *Flow) build(ctx context.Context, r *Request) (*sip.Request, error) {
 		message.AppendHeader(sip.NewHeader(header.Name, header.Value))
 	}
 	message.SetBody(r.Body)
-	message.SetTransport(strings.ToUpper(f.Transport()))
+	carrier := f.Transport()
+	if f.stack.isWebSocket() {
+		carrier = TCP // to sipgo; see OpenStack
+	}
+	message.SetTransport(strings.ToUpper(carrier))
 	message.SetDestination(f.remote.String())
 	// The pool finds a connection that we made by its local address; those that
 	// a listener took all share one, so theirs is found by the remote one.

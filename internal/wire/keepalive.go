@@ -31,12 +31,15 @@ var (
 	pong = []byte("\r\n")
 )
 
-// SendCRLF sends a double CRLF and awaits nothing (RFC 3261 7.5). Over TCP it
-// blocks while the connection takes no more.
+// SendCRLF sends a double CRLF, over a WebSocket its own ping, and awaits nothing
+// (RFC 3261 7.5, RFC 7118 6). Over a connection it blocks while that takes no more.
 func (f *Flow) SendCRLF() error {
 	var err error
 	if f.conn == nil {
 		_, err = f.stack.packets.PacketConn.WriteTo(ping, net.UDPAddrFromAddrPort(f.remote))
+	} else if socket, ok := f.conn.Conn.(*websocket); ok {
+		f.conn.beats.sent()
+		err = socket.beat() // RFC 7118 6
 	} else {
 		f.conn.beats.sent()
 		_, err = f.conn.Conn.Write(ping)
@@ -50,7 +53,8 @@ func (f *Flow) SendCRLF() error {
 // Ping sends a double CRLF over a connection and blocks until the CRLF that
 // answers it (RFC 5626 4.4.1), ErrNoPong after 10 s, or the context's error. The
 // connection stays as it is: see Fail. Only those who know that the other side
-// answers may ask (RFC 5626 4.4).
+// answers may ask (RFC 5626 4.4): each WebSocket does, to a ping of its own kind
+// (RFC 6455 5.5.2).
 func (f *Flow) Ping(ctx context.Context) error {
 	if f.conn == nil {
 		return errors.New("no ping by CRLF over UDP")
@@ -229,6 +233,17 @@ func (b *beats) crlf() (isPing bool) {
 	}
 	b.half = !b.half
 	return !b.half
+}
+
+// pong takes one of a WebSocket; one that nobody waits for says nothing
+// (RFC 6455 5.5.3).
+func (b *beats) pong() {
+	b.mu.Lock()
+	waiting := b.owed > 0
+	b.mu.Unlock()
+	if waiting {
+		b.crlf()
+	}
 }
 
 // message ends a ping that was begun.

@@ -31,22 +31,25 @@ var (
 )
 
 // usable are the transports that a Stack can open.
-var usable = []string{UDP, TCP, TLS}
+var usable = []string{UDP, TCP, TLS, WS, WSS}
 
 // way is a transport as the DNS names it.
 type way struct {
 	transport string
 	service   string // of NAPTR records (RFC 3263 9)
-	prefix    string // of SRV names (RFC 3263 4.1, RFC 2782)
-	port      uint16 // the default (RFC 3261 19.1.2)
+	prefix    string // of SRV names (RFC 3263 4.1, RFC 2782); "": has none
+	port      uint16 // the default (RFC 3261 19.1.2, RFC 7118 5.5)
 	secure    bool
 }
 
-// ways in the order in which they are tried where a domain does not say.
+// ways in the order in which they are tried where a domain does not say; those
+// without SRV names only where it does, or a URI.
 var ways = []way{
 	{UDP, "SIP+D2U", "_sip._udp.", 5060, false},
 	{TCP, "SIP+D2T", "_sip._tcp.", 5060, false},
 	{TLS, "SIPS+D2T", "_sips._tcp.", 5061, true},
+	{WS, "SIP+D2W", "", 80, false},
+	{WSS, "SIPS+D2W", "", 443, true},
 }
 
 // Bounds of what a domain's records may make us do.
@@ -141,8 +144,11 @@ func (l *Locator) Locate(ctx context.Context, uri, transport string) ([]Target, 
 // waysFor gives the ways that the scheme and the transport leave: the first is
 // the default (RFC 3263 4.1).
 func (l *Locator) waysFor(transport string, secure bool) ([]way, error) {
-	if secure && transport == TCP {
+	switch {
+	case secure && transport == TCP:
 		transport = TLS // RFC 3261 26.2.2: sips over tcp is TLS over TCP
+	case secure && transport == WS:
+		transport = WSS // RFC 7118 5.2, 5.5
 	}
 	var out []way
 	for _, w := range ways {
@@ -155,7 +161,7 @@ func (l *Locator) waysFor(transport string, secure bool) ([]way, error) {
 		return out, nil
 	case !secure:
 		return nil, fmt.Errorf("asks for transport %q, which is not supported", transport)
-	case transport != "" && transport != TLS:
+	case transport != "" && transport != TLS && transport != WSS:
 		return nil, fmt.Errorf("asks for TLS over %q, which is not supported", transport)
 	}
 	return nil, errors.New("asks for TLS, which is not supported")
@@ -253,6 +259,11 @@ func (s *search) byRules() ([]Target, error) {
 // byServers asks for the SRV records of each transport, and where there are none
 // at all for the addresses of the name (RFC 3263 4.1, 4.2).
 func (s *search) byServers(ways []way) ([]Target, error) {
+	first := ways[0]
+	ways = slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return w.prefix == "" })
+	if len(ways) == 0 {
+		return s.byAddress(first, 0)
+	}
 	type result struct {
 		records []dns.RR
 		targets []Target

@@ -24,15 +24,15 @@ import (
 // Options of a Stack.
 type Options struct {
 	Network   Network // nil: System
-	Transport string  // UDP, TCP or TLS
-	// Local is the address to bind and the port, 0 for a free one. TCP and TLS use
+	Transport string  // UDP, TCP, TLS, WS or WSS
+	// Local is the address to bind and the port, 0 for a free one. All but UDP use
 	// it to listen on where Listen is set, else as the source of their connections.
 	Local netip.AddrPort
-	// Listen makes a TCP or TLS stack accept connections; over TLS by what TLS
-	// says, which may ask for certificates of the clients.
+	// Listen makes a stack accept connections; over TLS by what TLS says, which may
+	// ask for certificates of the clients.
 	Listen bool
 	TLS    *tls.Config
-	Peer   Peer        // whom a TLS stack connects to
+	Peer   Peer        // whom a stack connects to, over TLS and WebSocket
 	KeyLog io.Writer   // is given the keys of TLS connections that we make; nil: none
 	Trace  *trace.Ring // nil: none
 	// OnPanic is told of a panic on a goroutine of the stack, once it is over;
@@ -41,12 +41,13 @@ type Options struct {
 }
 
 // Stack is SIP over one transport from one local address: a UDP socket, or the
-// TCP or TLS connections that leave from there. Several accounts share one. All its
+// connections that leave from there. Several accounts share one. All its
 // methods may be called from several goroutines.
 type Stack struct {
 	options Options
 	network Network
 	local   netip.AddrPort
+	nowhere string // of a client of WebSockets: the host that stands for it
 	agent   *sipgo.UserAgent
 	packets *packetConn  // UDP
 	feed    *feed        // else: connections we made or took, on their way to sipgo
@@ -100,6 +101,10 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 		err = s.openStream(ctx, server.ServeTCP)
 	case TLS:
 		err = s.openStream(ctx, server.ServeTLS)
+	case WS, WSS:
+		// sipgo has WebSockets of its own, but makes and reads them itself.
+		s.nowhere = nowhere()
+		err = s.openStream(ctx, server.ServeTCP)
 	default:
 		err = fmt.Errorf("transport %q is not supported", o.Transport)
 	}
@@ -196,7 +201,7 @@ func (s *Stack) acceptAll() {
 				return
 			}
 		}
-		if s.options.Transport == TLS {
+		if s.options.Transport != TCP {
 			s.serve(func() { s.greet(conn) })
 			continue
 		}
@@ -234,13 +239,21 @@ func (s *Stack) Connect(ctx context.Context, remote netip.AddrPort) (*Flow, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: connect to %s: %w", ErrTransport, remote, cause(err))
 	}
-	if s.options.Transport == TLS {
+	if s.isSecure() {
 		if conn, err = s.secure(ctx, conn, remote); err != nil {
+			return nil, err
+		}
+	}
+	if s.isWebSocket() {
+		if conn, err = s.upgrade(ctx, conn, remote); err != nil {
 			return nil, err
 		}
 	}
 	return s.addConn(conn, false)
 }
+
+func (s *Stack) isSecure() bool    { return s.options.Transport == TLS || s.options.Transport == WSS }
+func (s *Stack) isWebSocket() bool { return s.options.Transport == WS || s.options.Transport == WSS }
 
 // FlowTo is the connection that there is to a remote address, or nil; over UDP
 // it is never nil.
@@ -281,6 +294,9 @@ func (s *Stack) addConn(raw net.Conn, accepted bool) (*Flow, error) {
 	}
 	flow := &Flow{stack: s, local: local, remote: remote, accepted: accepted, done: make(chan struct{})}
 	flow.conn = &streamConn{Conn: raw, flow: flow, ready: make(chan struct{})}
+	if socket, ok := raw.(*websocket); ok {
+		socket.ponged = flow.conn.beats.pong
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

@@ -28,7 +28,7 @@ type Stacks struct {
 type stackKey struct {
 	transport string
 	local     netip.AddrPort
-	peer      Peer // zero but for TLS
+	peer      Peer // what of it counts for the transport
 }
 
 // NewStacks returns an empty set; nil for network is System, nil for ring no
@@ -68,7 +68,8 @@ func (s *Stacks) Surroundings(ctx context.Context) string {
 
 // Flow gives a flow to the target, from local where that has an address, else
 // from the address that the route says. It blocks while a connection is made.
-// Over TLS the peer says whom it has to be with; else peer counts for nothing.
+// Over TLS and WebSocket the peer says whom it has to be with; else it counts for
+// nothing.
 // The error is as of Stack.Connect.
 func (s *Stacks) Flow(ctx context.Context, target Target, local netip.AddrPort, peer Peer) (*Flow, error) {
 	if !local.Addr().IsValid() {
@@ -78,8 +79,13 @@ func (s *Stacks) Flow(ctx context.Context, target Target, local netip.AddrPort, 
 		}
 		local = netip.AddrPortFrom(source, local.Port())
 	}
-	if target.Transport != TLS {
+	switch target.Transport {
+	case UDP, TCP:
 		peer = Peer{}
+	case TLS:
+		peer.Path = ""
+	case WS:
+		peer.TLS = TLSSettings{}
 	}
 	stack, err := s.stack(ctx, stackKey{target.Transport, local, peer})
 	if err != nil {

@@ -188,12 +188,13 @@ func findPEM(text []byte, fits func(kind string) bool) *pem.Block {
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// Peer is whom TLS connections are made to, and how. Connections to peers that
+// Peer is whom TLS connections and WebSockets are made to, and how. Connections to peers that
 // are not equal are never shared: what one account trusts says nothing to
 // another.
 type Peer struct {
 	Name string // that the certificate has to have: a domain, or an address without brackets
 	TLS  TLSSettings
+	Path string // that a WebSocket is asked for at; "" is "/"
 }
 
 // PeerOf is the peer behind a hop: by RFC 5922 4 and 7.3 the host of the URI that
@@ -203,5 +204,5 @@ func PeerOf(uri string, settings TLSSettings) Peer {
 	if u, err := ParseURI(uri); name == "" && err == nil {
 		name = u.Host
 	}
-	return Peer{strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), ".")), settings}
+	return Peer{Name: strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), ".")), TLS: settings}
 }

@@ -39,6 +39,10 @@ type secureConn struct {
 // the context's.
 func (s *Stack) secure(ctx context.Context, raw net.Conn, remote netip.AddrPort) (net.Conn, error) {
 	peer := s.options.Peer
+	check := peer.verify
+	if s.isWebSocket() {
+		check = peer.verifyWeb
+	}
 	config, err := peer.TLS.load(time.Now())
 	if err != nil {
 		raw.Close()
@@ -53,7 +57,7 @@ func (s *Stack) secure(ctx context.Context, raw net.Conn, remote netip.AddrPort)
 		if peer.TLS.InsecureSkipVerify {
 			return nil
 		}
-		return peer.verify(state, roots, time.Now())
+		return check(state, roots, time.Now())
 	}
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if len(own) == 0 {
@@ -71,7 +75,7 @@ func (s *Stack) secure(ctx context.Context, raw net.Conn, remote netip.AddrPort)
 	return conn, nil
 }
 
-// greet takes a connection to a listening TLS stack.
+// greet takes a connection to a stack that listens: over TLS, WebSocket or both.
 func (s *Stack) greet(raw net.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
 	defer cancel()
@@ -83,10 +87,23 @@ func (s *Stack) greet(raw net.Conn) {
 		case <-ctx.Done():
 		}
 	}()
-	conn := &secureConn{Conn: tls.Server(raw, s.options.TLS), raw: raw, ended: make(chan struct{})}
-	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return
+	// Whatever of it does not end in time, or never began.
+	defer context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })()
+	conn := raw
+	if s.isSecure() {
+		secure := &secureConn{Conn: tls.Server(raw, s.options.TLS), raw: raw, ended: make(chan struct{})}
+		if err := secure.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return
+		}
+		conn = secure
+	}
+	if s.isWebSocket() {
+		var err error
+		if conn, err = s.welcome(conn); err != nil {
+			raw.Close()
+			return
+		}
 	}
 	if _, err := s.addConn(conn, true); err != nil {
 		conn.Close()

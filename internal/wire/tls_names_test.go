@@ -93,7 +93,7 @@ func TestPeerOf(t *testing.T) {
 		{"sips:192.0.2.1", "Example.net", "example.net"},
 	} {
 		settings := TLSSettings{ServerName: c.serverName}
-		if got := PeerOf(c.uri, settings); got != (Peer{c.want, settings}) {
+		if got := PeerOf(c.uri, settings); got != (Peer{Name: c.want, TLS: settings}) {
 			t.Errorf("%s: %+v", c.uri, got)
 		}
 	}

@@ -37,6 +37,23 @@ func (p Peer) verify(state tls.ConnectionState, roots *x509.CertPool, now time.T
 	return nil
 }
 
+// verifyWeb judges by the rules of the web, where WebSockets belong: the names are
+// those of RFC 6125, wildcards among them (RFC 7118 8.1, RFC 6455 4.1).
+func (p Peer) verifyWeb(state tls.ConnectionState, roots *x509.CertPool, now time.Time) error {
+	leaf := state.PeerCertificates[0]
+	options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: now}
+	for _, c := range state.PeerCertificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	if _, err := leaf.Verify(options); err != nil {
+		return p.chainFault(leaf, err, now)
+	}
+	if leaf.VerifyHostname(p.Name) != nil {
+		return &TLSError{Check: TLSName, Asked: p.Name, Peer: summary(leaf)}
+	}
+	return nil
+}
+
 func (p Peer) chainFault(leaf *x509.Certificate, err error, now time.Time) error {
 	fault := &TLSError{Check: TLSCertificate, Asked: p.Name, Peer: summary(leaf), Err: err}
 	var invalid x509.CertificateInvalidError

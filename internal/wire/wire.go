@@ -19,6 +19,8 @@ const (
 	UDP = "udp"
 	TCP = "tcp"
 	TLS = "tls" // over TCP; in no URI: it is deprecated there (RFC 3261 26.2.2, RFC 5630 5.1.1)
+	WS  = "ws"  // WebSocket (RFC 7118)
+	WSS = "wss" // WebSocket over TLS; a URI says sips: and ws (RFC 7118 5.2)
 )
 
 // What can go wrong with a request that was sent; errors of Flow.Do wrap one.
