@@ -88,7 +88,7 @@ func (s *Stack) greet(raw net.Conn) {
 		}
 	}()
 	// Whatever of it does not end in time, or never began.
-	defer context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { raw.Close() })()
 	conn := raw
 	if s.isSecure() {
 		secure := &secureConn{Conn: tls.Server(raw, s.options.TLS), raw: raw, ended: make(chan struct{})}

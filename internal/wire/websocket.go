@@ -61,7 +61,7 @@ func (s *Stack) upgrade(ctx context.Context, raw net.Conn, remote netip.AddrPort
 		return nil, fmt.Errorf("%w: WebSocket: %w", ErrTransport, err)
 	}
 	// The context ends a handshake that never does.
-	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	dialer := ws.Dialer{Protocols: []string{subprotocol}}
 	ahead, handshake, err := dialer.Upgrade(limited{raw, &io.LimitedReader{R: raw, N: handshakeMost}}, there)
 	if !stop() {
