@@ -149,12 +149,16 @@ func TestKamailioRemoveAll(t *testing.T) {
 // makes a dialog carries ;ob (4.3), and all that comes to us comes by the flow tokens of the edge (5.3), which knows no
 // other way: the NOTIFYs, the one of the kick too, and a ping of our GRUU.
 func TestOutboundThroughEdge(t *testing.T) {
-	for _, transport := range []string{"udp", "tcp", "tls"} {
+	for _, transport := range []string{"udp", "tcp", "tls", "ws", "wss"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			k := interop.Start(t, interop.Options{Outbound: true, AuthRegisterOnly: true, Domain: "example.test"})
-			edge := interop.Start(t, interop.Options{Upstream: k.Addr(), TLS: transport == "tls"})
-			p := call(t, ua.Account{AOR: k.AOR("alice"), OutboundProxy: []string{edge.URI(transport)}, TLS: ua.TLS{CAFile: edge.CAFile()}})
+			edge := interop.Start(t, interop.Options{
+				Upstream: k.Addr(), TLS: transport == "tls" || transport == "wss", WebSocket: transport == "ws" || transport == "wss",
+			})
+			p := call(t, ua.Account{
+				AOR: k.AOR("alice"), OutboundProxy: []string{edge.URI(transport)}, TLS: ua.TLS{CAFile: edge.CAFile()}, WSPath: "/sip",
+			})
 			p.registered(3600)
 			p.contact(true, "created", "registered")
 			contacts, err := k.Contacts(k.AOR("alice"))

@@ -34,6 +34,8 @@ var modulePackages = []struct {
 	{"kamailio-sqlite-modules", []string{"db_sqlite"}, func(o Options) bool { return !o.NoRegEvent }},
 	{"kamailio-presence-modules", []string{"presence", "presence_reginfo", "pua", "pua_reginfo"}, func(o Options) bool { return !o.NoRegEvent }},
 	{"kamailio-tls-modules", []string{"tls"}, func(o Options) bool { return o.TLS }},
+	{"kamailio", []string{"xhttp"}, func(o Options) bool { return o.WebSocket }},
+	{"kamailio-websocket-modules", []string{"websocket"}, func(o Options) bool { return o.WebSocket }},
 }
 
 // findInstallation finds all that the options need. The error names every package to install, not only the first.

@@ -54,7 +54,8 @@ type Options struct {
 	FixNAT   bool // remember the address a REGISTER was seen from, and send there
 
 	// Upstream is host:port of a registrar: the server is then an outbound edge proxy in front of it, and nothing else.
-	Upstream string
+	Upstream  string
+	WebSocket bool // an edge proxy takes WebSockets too, at the path /sip
 
 	MinExpires  int // seconds, of contacts and subscriptions; less is answered 423. Default 1
 	MaxExpires  int // seconds, of contacts; more is cut. Default 3600
@@ -114,15 +115,23 @@ func Start(t testing.TB, opts Options) *Kamailio {
 	}
 }
 
-// URI is where requests go, without a user: sip:127.0.0.1:PORT;transport=tcp. Transports are udp, tcp and tls. As
-// regwatch never writes transport=tls, neither is it here: that URI is a sips one.
+// URI is where requests go, without a user: sip:127.0.0.1:PORT;transport=tcp. Transports are udp, tcp, tls, ws and wss.
+// As regwatch never writes transport=tls, neither is it here: what goes over TLS is a sips URI.
 func (k *Kamailio) URI(transport string) string {
 	switch transport {
 	case "udp", "tcp":
 		return fmt.Sprintf("sip:%s;transport=%s", k.Addr(), transport)
+	case "ws":
+		if k.opts.WebSocket {
+			return fmt.Sprintf("sip:%s;transport=ws", k.Addr())
+		}
 	case "tls":
 		if k.tlsPort != 0 {
 			return fmt.Sprintf("sips:%s:%d", host, k.tlsPort)
+		}
+	case "wss":
+		if k.tlsPort != 0 && k.opts.WebSocket {
+			return fmt.Sprintf("sips:%s:%d;transport=ws", host, k.tlsPort)
 		}
 	}
 	k.t.Helper()
