@@ -30,7 +30,7 @@ func TestErrors(t *testing.T) {
 		{"two addresses", "", []string{"sip:a@b", "sip:c@d"}, 2, "regwatch: one address at most, not 2\nseveral accounts belong in the config file: regwatch init\n"},
 		{"no address", "", []string{"watch", "alice"}, 2, "regwatch: \"alice\" is no sip: address\nregwatch watch sip:you@example.com\n"},
 		{"unknown flag", "", []string{"watch", "--jsno"}, 2, "regwatch: unknown flag: --jsno\nregwatch watch --help\n"},
-		{"bad transport", "", []string{"sip:a@b", "--transport", "sctp"}, 2, "regwatch: --transport: \"sctp\" is not known\nwrite something like udp, tcp or tls\n"},
+		{"bad transport", "", []string{"sip:a@b", "--transport", "sctp"}, 2, "regwatch: --transport: \"sctp\" is not known\nwrite something like udp, tcp, tls, ws or wss\n"},
 		{"no such CA", "", []string{"sips:a@b", "--ca", "DIR/ca.pem"}, 2, "regwatch: --ca: \"DIR/ca.pem\": cannot be read: no such file or directory\n"},
 		{"CA without an address", account, []string{"--ca", "x"}, 2, "regwatch: --ca goes with an address on the command line, and there is none\nregwatch sip:you@host --ca x\n"},
 		{"key log nowhere", account, []string{"watch", "--keylog", "DIR/none/x"}, 2, "regwatch: key log: open DIR/none/x: no such file or directory\n"},
