@@ -52,7 +52,9 @@ func (r *Recap) Add(u ua.Update) {
 		switch d := e.Detail.(type) {
 		case ua.ContactDetail:
 			k := d.Kick()
-			if k == "" {
+			// One document tells of a kick under each identity of an implicit
+			// registration set: that is one kick.
+			if k == "" || slices.ContainsFunc(a.kicks, func(told recapKick) bool { return told.word == string(k) && told.at.Equal(e.Time) }) {
 				continue
 			}
 			a.count++

@@ -82,7 +82,7 @@ func whose(e ua.Event) (name string, own bool) {
 func (a *app) told(e ua.Event) string {
 	switch d := e.Detail.(type) {
 	case ua.ContactDetail:
-		text := string(d.Event) + byWhom(d.Origin)
+		text := d.Word() + byWhom(d.Origin)
 		var more []string
 		if d.Active() && d.Expires.Present && d.Origin != ua.OriginOtherDevice {
 			more = append(more, "expires "+d.Expires.String())

@@ -44,6 +44,7 @@ type Agent struct {
 	regCSeq     uint32
 	sent        []sentRegister
 	answered    sentRegister // our last REGISTER that bound us and got a 2xx
+	spent       sentRegister // the last whose binding has ended
 	removed     bool         // our removal is under way or was answered last
 	justBound   time.Time
 	lapsedAt    time.Time

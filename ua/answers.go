@@ -316,7 +316,7 @@ func (a *Agent) lostNow(lost lostEffect, now time.Time) {
 		a.lapsedAt = now
 		a.scrutiny.lapseToldBy = now.Add(lapseToldWithin)
 	}
-	a.outbound = false
+	a.outbound, a.spent = false, a.answered
 	a.keep.agree(promise{}, now)
 	a.tellGRUUs(now, a.ledger.voidAll(lost.cause))
 	a.save()

@@ -2,6 +2,7 @@ package ua
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -334,6 +335,12 @@ func (d ContactDetail) Kick() Kick {
 		return ""
 	}
 	return kickOf(d.Event)
+}
+
+// Word says what happened to the contact: the registrar's own word, and where it
+// gave none, the state that the contact is in.
+func (d ContactDetail) Word() string {
+	return cmp.Or(string(d.Event), string(d.State))
 }
 
 // Seconds is a duration that JSON shows as a number of seconds.

@@ -48,6 +48,7 @@ type evidence struct {
 	removed     bool           // our removal is under way, or was the last that was answered
 	wiped       bool           // and it was of all bindings
 	answered    sentRegister   // our last REGISTER that bound us and got a 2xx
+	spent       sentRegister   // the last whose binding has ended
 	expiresAt   time.Time      // of our binding, by our clock; zero: none
 	lapsedAt    time.Time      // when our binding last ran out; zero: never
 	justBound   time.Time      // when our last REGISTER got its 2xx; zero: never
@@ -196,6 +197,30 @@ func (e evidence) overtaken(c reginfo.Contact) bool {
 	return !c.CSeq.Present && e.now.Sub(e.justBound) < notifyGrace && i > 0 && (e.sent[i-1].kind == regUnbind || e.sent[i-1].kind == regWipe)
 }
 
+// ended reports whether a contact of ours is listed once more though the binding
+// has ended that it shows, made by the REGISTER given.
+func (e evidence) ended(c reginfo.Contact, by sentRegister) bool {
+	if e.spent == (sentRegister{}) {
+		return false
+	}
+	spent := slices.Index(e.sent, e.spent)
+	if c.CallID == "" || !c.CSeq.Present {
+		return spent == e.lastBind()
+	}
+	made := slices.Index(e.sent, by)
+	return made >= 0 && made <= spent
+}
+
+// lastBind is the place of the last REGISTER sent that was to bind us; -1: none.
+func (e evidence) lastBind() int {
+	for i, s := range slices.Backward(e.sent) {
+		if s.kind == regBind {
+			return i
+		}
+	}
+	return -1
+}
+
 // left reports whether the contact is at an address that this run had before the
 // one that it registers now.
 func (e evidence) left(c reginfo.Contact) bool {
@@ -225,6 +250,10 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 	switch {
 	case j.event == reginfo.Shortened:
 		j.say(OriginNetwork, `only the network says "shortened"`)
+	case e.ended(c, sent):
+		// A document from before the end, or the registrar has it back: nothing that
+		// a REGISTER of ours did.
+		j.say(OriginUnknown, "our binding had ended, and no REGISTER of ours since explains it")
 	case ours && !sooner:
 		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of our %s", c.CSeq.Value, sent))
 	case c.CallID == "" && (e.pending == regBind || !e.justBound.IsZero() && e.now.Sub(e.justBound) < transactionTime && !(sooner && nearer(change))):
@@ -240,6 +269,8 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 		j.say(OriginNetwork, "no REGISTER of ours asked for that")
 	case j.event == reginfo.Created:
 		j.say(OriginNetwork, "its Call-ID or CSeq is none of ours", `the network says "created"`)
+	case c.CallID == "":
+		j.say(OriginElsewhere, "no REGISTER of ours was on its way")
 	default:
 		j.say(OriginElsewhere, "its Call-ID or CSeq is none of ours")
 	}

@@ -156,3 +156,18 @@ func (m matches) of(row *reginfo.Row, id identity, hasGRUU func(string) bool) ma
 	delete(m, key)
 	return match{}
 }
+
+// ofChange is the match of the contact that a change is about. Where it does not
+// show by itself whose it is, the row before does: that may have had another id,
+// as in a dialog before.
+func (m matches) ofChange(change reginfo.Change, id identity, hasGRUU func(string) bool) match {
+	found := m.of(change.Row(), id, hasGRUU)
+	if found != (match{}) || change.Before == nil || change.After == nil {
+		return found
+	}
+	before, after := change.Before.Contact, change.After.Contact
+	if before.CallID != "" && before.CallID == after.CallID || before.URI == after.URI {
+		return m.of(change.Before, id, hasGRUU)
+	}
+	return match{}
+}

@@ -115,6 +115,7 @@ func (a *Agent) responded(r *wire.Response, now time.Time) {
 			a.changed(change, known)
 		}
 		a.countOwn(true, now)
+		a.forgetRows()
 	}
 	a.compareTruths(now)
 }

@@ -63,6 +63,18 @@ func (r *reaction) kick(k Kick, policy Policy, p Prompt, left time.Duration, now
 	return p
 }
 
+// rejected decides anew of the kick that is open, and turned out to be a rejection:
+// the contact is as the registrar told it now.
+func (r *reaction) rejected(c reginfo.Contact, policy Policy) Prompt {
+	r.prompts = slices.Clone(r.prompts)
+	p := &r.prompts[len(r.prompts)-1]
+	p.On, p.Contact, p.Policy, p.Decision, p.ActAt = KickRejected, c, policy, Stopped, time.Time{}
+	if policy == Ask {
+		p.Decision = Asked
+	}
+	return *p
+}
+
 // told reports whether that kick was met at that time already: a document tells it
 // under each identity of an implicit registration set.
 func (r *reaction) told(k Kick, at time.Time) bool {

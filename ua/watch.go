@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"slices"
@@ -143,6 +144,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	full := document.State == reginfo.Full && !document.Incomplete
 	a.fullSeen = a.fullSeen || full
 	a.countOwn(full, n.At)
+	a.forgetRows()
 	a.scrutinise(n, document, n.At)
 	a.compareTruths(n.At)
 }
@@ -195,13 +197,18 @@ func documentSummary(d DocumentDetail) string {
 // changed judges one change and tells of it.
 func (a *Agent) changed(change reginfo.Change, known evidence) {
 	row, at := change.Row(), known.now
-	m := a.matches.of(row, a.id, a.ledger.has)
+	m := a.matches.ofChange(change, a.id, a.ledger.has)
 	removal := change.Kind == reginfo.Removed || change.Kind == reginfo.Vanished
 	if removal {
 		a.truths.removed(row.Contact.URI, at)
 	}
 	if m.own && removal && !a.reg.registered() && (known.source == FromPoll || a.missed) {
-		return // the answer has told it, or our own timer
+		// The answer has told it, or our own timer. But that we are not to come back
+		// only a document says.
+		if row.Contact.Event == reginfo.Rejected && len(a.reaction.prompts) > 0 && !known.older(row.Contact) {
+			a.rejectedToo(change, m, at)
+		}
+		return
 	}
 	if m.own && removal {
 		if change.Kind == reginfo.Vanished && a.doubted {
@@ -249,7 +256,7 @@ func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
 		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.pending(), removed: a.removed,
 		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
-		answered: a.answered, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, displacedAt: a.displacedAt,
+		answered: a.answered, spent: a.spent, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, displacedAt: a.displacedAt,
 	}
 }
 
@@ -295,7 +302,7 @@ func contactSummary(d ContactDetail) string {
 	case d.EarlierRun:
 		who = "an earlier run of this device"
 	}
-	summary := who + " " + string(d.Event)
+	summary := who + " " + d.Word()
 	switch d.Origin {
 	case OriginSelf:
 		summary += " by us"
@@ -349,6 +356,7 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 		Contact: contact, AOR: row.AOR, MatchedBy: m.by, Origin: j.origin, Evidence: j.evidence,
 	}, left, at)
 	if kick.TakesOff() {
+		a.spent = a.answered
 		a.apply(a.reg.kicked(fmt.Sprintf("%s by the network", j.event), at), at)
 		a.outbound = false
 		a.keep.agree(promise{}, at)
@@ -359,6 +367,23 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 	} else if !row.ExpiresAt.IsZero() {
 		a.apply(a.reg.shortened(left, prompt.Decision != Reregistering, at), at)
 	}
+	a.tell(at, actionSummary(prompt, at), prompt.action(at))
+}
+
+// rejectedToo: the removal that a query found was a rejection. It is one kick, but
+// what was decided then does not hold (RFC 3680 4.7.1).
+func (a *Agent) rejectedToo(change reginfo.Change, m match, at time.Time) {
+	if a.pending() == regBind {
+		a.deferred = append(a.deferred, heldChange{change, at}) // its answer may be the later word
+		return
+	}
+	if a.reg.state != Refused {
+		a.apply(a.reg.kicked("rejected by the network", at), at)
+	}
+	if a.account.IMS {
+		a.imsKicked(KickRejected, at)
+	}
+	prompt := a.reaction.rejected(change.Row().Contact, a.account.policy(KickRejected))
 	a.tell(at, actionSummary(prompt, at), prompt.action(at))
 }
 
@@ -373,6 +398,29 @@ func actionSummary(p Prompt, now time.Time) string {
 		return fmt.Sprintf("%s: staying off until you register", p.On)
 	}
 	return fmt.Sprintf("%s: register again?", p.On)
+}
+
+// forgetRows drops what was noted of contacts that are neither listed nor shown as
+// gone, and that no removal is about which still waits.
+func (a *Agent) forgetRows() {
+	used := make(map[rowKey]bool)
+	use := func(row *reginfo.Row) {
+		if row != nil {
+			used[rowKey{row.AOR, row.Contact.ID}] = true
+		}
+	}
+	for _, row := range a.table.Rows() {
+		use(&row)
+	}
+	for _, b := range a.gone {
+		use(&b.Row)
+	}
+	for _, h := range a.deferred {
+		use(h.change.Before)
+		use(h.change.After)
+	}
+	maps.DeleteFunc(a.matches, func(k rowKey, _ stuck) bool { return !used[k] })
+	maps.DeleteFunc(a.origins, func(k rowKey, _ Origin) bool { return !used[k] })
 }
 
 // countOwn looks which contacts of ours the table holds after a document, and
