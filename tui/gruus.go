@@ -72,6 +72,7 @@ func (a *app) gruuDetails(g *ua.GRUU) []string {
 	f := fields{th: a.th}
 	f.add("type", string(g.Type))
 	f.add("URI", g.URI)
+	f.add("stands for", g.AOR)
 	f.add("worth", gruuFacts(g))
 	f.add("learned from", string(g.Source))
 	f.add("Call-ID", g.CallID)

@@ -200,11 +200,11 @@ func (a *Agent) boundBy(sent sentRegister, r *wire.Response, ours wire.NameAddr,
 		a.tellGRUUs(now, a.ledger.void("our binding has another Call-ID", FromRegister, func(g GRUU) bool { return g.CallID == sent.callID }))
 	}
 	a.id.boundAs = sent.callID
-	before, from := a.ledger.public, a.ledger.publicFrom
-	a.tellGRUUs(now, a.ledger.learnPublic(ours.Params.Get("pub-gruu"), FromRegister))
-	a.differentGRUU(before, from, now)
+	before := a.ledger.public
+	a.tellGRUUs(now, a.ledger.learnPublic(a.account.AOR, ours.Params.Get("pub-gruu"), FromRegister))
+	a.differentGRUU(before, now)
 	a.tellGRUUs(now, a.ledger.learnTemporary(GRUU{
-		URI: ours.Params.Get("temp-gruu"), CallID: sent.callID, CSeq: sent.cseq, RegID: a.account.RegID,
+		AOR: a.account.AOR, URI: ours.Params.Get("temp-gruu"), CallID: sent.callID, CSeq: sent.cseq, RegID: a.account.RegID,
 	}, FromRegister))
 }
 

@@ -6,40 +6,50 @@ import (
 	"regwatch/reginfo"
 )
 
-// ledger holds our GRUUs (RFC 5627 4.2, RFC 5628 6): one public, kept as long
-// as the account lives, and a set of temporary ones, each bound to the REGISTER
-// that brought it.
+// ledger holds our GRUUs (RFC 5627 4.2, RFC 5628 6): for each address-of-record
+// one public, kept as long as the account lives, and a set of temporary ones, each
+// bound to the REGISTER that brought it. A document tells of those that the other
+// identities of an implicit registration set have (RFC 5628 8.2).
 type ledger struct {
-	aor, instance string
-	public        string
-	publicFrom    Source // that it was learned from
-	temporary     []GRUU // in the order in which we learned them
+	instance  string
+	public    []GRUU
+	temporary []GRUU // in the order in which we learned them
 }
 
 const (
+	// No registration set has more identities than this.
+	publicKept = 64
 	// More than this no registrar hands out before the first one lapses.
 	temporaryKept = 256
 	// Longer ones, in bytes, are of no use in a header field.
 	gruuLimit = 1024
 )
 
-func (l *ledger) detail(change GRUUChange, kind GRUUType, g GRUU, source Source, cause string) GRUUDetail {
+func (l *ledger) detail(change GRUUChange, g GRUU, source Source, cause string) GRUUDetail {
 	return GRUUDetail{
-		Change: change, Type: kind, URI: g.URI, AOR: l.aor, Instance: l.instance, RegID: g.RegID,
+		Change: change, Type: g.Type, URI: g.URI, AOR: g.AOR, Instance: l.instance, RegID: g.RegID,
 		CallID: g.CallID, CSeq: g.CSeq, FirstCSeq: g.FirstCSeq, Source: source, Cause: cause,
 	}
 }
 
-func (l *ledger) learnPublic(uri string, source Source) []GRUUDetail {
-	if uri == "" || uri == l.public || len(uri) > gruuLimit {
+// learnPublic takes the public GRUU of an address-of-record, in place of the one
+// before: that no longer works (RFC 5628 6).
+func (l *ledger) learnPublic(aor, uri string, source Source) []GRUUDetail {
+	if uri == "" || len(uri) > gruuLimit || slices.ContainsFunc(l.public, func(have GRUU) bool { return have.URI == uri }) {
 		return nil
 	}
-	change := Learned
-	if l.public != "" {
-		change = Replaced
+	g := GRUU{Type: PublicGRUU, AOR: aor, URI: uri, Source: source}
+	l.public = slices.Clone(l.public)
+	i := slices.IndexFunc(l.public, func(have GRUU) bool { return reginfo.SameURI(have.AOR, aor) })
+	switch {
+	case i >= 0:
+		l.public[i] = g
+		return []GRUUDetail{l.detail(Replaced, g, source, "")}
+	case len(l.public) >= publicKept:
+		return nil
 	}
-	l.public, l.publicFrom = uri, source
-	return []GRUUDetail{l.detail(change, PublicGRUU, GRUU{URI: uri}, source, "")}
+	l.public = append(l.public, g)
+	return []GRUUDetail{l.detail(Learned, g, source, "")}
 }
 
 func (l *ledger) learnTemporary(g GRUU, source Source) []GRUUDetail {
@@ -51,7 +61,7 @@ func (l *ledger) learnTemporary(g GRUU, source Source) []GRUUDetail {
 	if len(l.temporary) > temporaryKept {
 		l.temporary = l.temporary[1:]
 	}
-	return []GRUUDetail{l.detail(Learned, TemporaryGRUU, g, source, "")}
+	return []GRUUDetail{l.detail(Learned, g, source, "")}
 }
 
 // void drops the temporary GRUUs that keep says false for.
@@ -61,7 +71,7 @@ func (l *ledger) void(cause string, source Source, keep func(GRUU) bool) []GRUUD
 		if keep(g) {
 			return false
 		}
-		out = append(out, l.detail(Invalidated, TemporaryGRUU, g, source, cause))
+		out = append(out, l.detail(Invalidated, g, source, cause))
 		return true
 	})
 	return out
@@ -75,41 +85,52 @@ func (l *ledger) voidAll(cause string) []GRUUDetail {
 // notified takes what a document says of our active contacts (RFC 5628 6). It
 // is to be called only where a contact of ours was recognised, now or before:
 // else silence about us proves nothing.
-func (l *ledger) notified(own []reginfo.Contact) []GRUUDetail {
+func (l *ledger) notified(own []reginfo.Row, source Source) []GRUUDetail {
 	var out []GRUUDetail
-	for _, c := range own {
-		out = append(out, l.learnPublic(c.PubGRUU, FromNotify)...)
+	for _, row := range own {
+		c := row.Contact
+		out = append(out, l.learnPublic(row.AOR, c.PubGRUU, source)...)
 		out = append(out, l.learnTemporary(GRUU{
-			URI: c.TempGRUU, CallID: c.CallID, CSeq: uint32(c.CSeq.Value), FirstCSeq: c.FirstCSeq, RegID: uint32(c.RegID.Value),
-		}, FromNotify)...)
+			AOR: row.AOR, URI: c.TempGRUU, CallID: c.CallID, CSeq: uint32(c.CSeq.Value), FirstCSeq: c.FirstCSeq, RegID: uint32(c.RegID.Value),
+		}, source)...)
 	}
-	return append(out, l.void("the registrar no longer counts it", FromNotify, func(g GRUU) bool {
-		for _, c := range own {
+	return append(out, l.void("the registrar no longer counts it", source, func(g GRUU) bool {
+		told := len(own) == 0 // of the GRUU's address-of-record
+		for _, row := range own {
+			c := row.Contact
 			if c.TempGRUU == g.URI {
 				return true // never the one that this document brings
 			}
-			if c.CallID == "" {
-				return true // the registrar does not show Call-IDs
+			if !reginfo.SameURI(row.AOR, g.AOR) {
+				continue
 			}
-			if c.CallID == g.CallID {
-				return !c.FirstCSeq.Present || uint64(g.CSeq) >= c.FirstCSeq.Value
+			told = true
+			if c.CallID == "" || c.CallID == g.CallID && uint64(g.CSeq) >= c.FirstCSeq.Value {
+				return true // it still counts, or the registrar does not show Call-IDs
 			}
 		}
-		return false
+		return !told
 	})...)
 }
 
 // list is what a snapshot shows. A public GRUU cannot be used while we are not
 // registered (RFC 5627 3.1.1).
 func (l *ledger) list(registered bool) []GRUU {
-	var out []GRUU
-	if l.public != "" {
-		out = append(out, GRUU{Type: PublicGRUU, URI: l.public, Usable: registered})
+	out := slices.Clone(l.public)
+	for i := range out {
+		out[i].Usable = registered
 	}
 	return append(out, l.temporary...)
 }
 
+// usable are those that can be used now for an address-of-record: the public one
+// first, the newest temporary one last.
+func (l *ledger) usable(aor string, registered bool) []GRUU {
+	return slices.DeleteFunc(l.list(registered), func(g GRUU) bool { return !g.Usable || !reginfo.SameURI(g.AOR, aor) })
+}
+
 // has reports whether the URI is one of ours.
 func (l *ledger) has(uri string) bool {
-	return uri != "" && (uri == l.public || slices.ContainsFunc(l.temporary, func(g GRUU) bool { return g.URI == uri }))
+	is := func(g GRUU) bool { return g.URI == uri }
+	return uri != "" && (slices.ContainsFunc(l.public, is) || slices.ContainsFunc(l.temporary, is))
 }

@@ -89,7 +89,7 @@ func TestContactWithoutAWord(t *testing.T) {
 	inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
 		register := s.acceptRegister()
 		s.answer(s.takeSubscribe(), "200 OK", "Expires: 3600")
-		s.notify("active;expires=3600", reginfo(0, "full", ours(register, "", 3600), listing{another.uri, "terminated", "", another.attributes}))
+		s.notify("active;expires=3600", reginfo(0, "full", ours(register, "", 3600), listing{uri: another.uri, state: "terminated", attributes: another.attributes}))
 		time.Sleep(time.Second)
 		var got []string
 		for _, e := range r.events {

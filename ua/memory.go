@@ -29,7 +29,7 @@ func (a *Agent) remember() {
 	if a.account.InstanceID != "" {
 		a.id.instance = a.account.InstanceID
 	}
-	a.ledger = ledger{aor: a.account.AOR, instance: a.id.instance}
+	a.ledger = ledger{instance: a.id.instance}
 	a.save()
 }
 

@@ -114,7 +114,7 @@ func (a *Agent) responded(r *wire.Response, now time.Time) {
 		for _, change := range outcome.Changes {
 			a.changed(change, known)
 		}
-		a.countOwn(true, now)
+		a.countOwn(true, FromRegister, now)
 		a.forgetRows()
 	}
 	a.compareTruths(now)

@@ -39,9 +39,9 @@ func (a *Agent) incoming(in *wire.Incoming, now time.Time) {
 	if in.Method == "MESSAGE" {
 		d.ContentType, d.Body = cut(in.Headers.Get("Content-Type"), most), cut(string(in.Body), mostOfBody)
 	}
-	summary := fmt.Sprintf("%s from %s", d.Method, d.From)
+	summary := fmt.Sprintf("%s from %s", d.Method, forPeople(d.From))
 	if in.Method == "INVITE" {
-		summary += fmt.Sprintf(" to %s", d.Called)
+		summary += fmt.Sprintf(" to %s", forPeople(d.Called))
 	}
 	a.tell(in.At, fmt.Sprintf("%s, answered %d", summary, status), d)
 }
@@ -92,8 +92,8 @@ type pingResult struct {
 // pingGRUU sends an OPTIONS to our own GRUU: does it come back to this device,
 // and how fast. A temporary one is preferred: it is what callers see.
 func (a *Agent) pingGRUU(now time.Time) {
-	list := a.ledger.list(a.reg.registered())
-	if len(list) == 0 || !list[len(list)-1].Usable || a.flow == nil {
+	list := a.ledger.usable(a.account.AOR, a.reg.registered())
+	if len(list) == 0 || a.flow == nil {
 		a.tell(now, "no GRUU to ping", RequestDetail{Method: "OPTIONS", From: a.account.AOR})
 		return
 	}

@@ -271,7 +271,7 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, erro
 	// Our address, not our GRUU: the NOTIFY that tells of our removal could not find
 	// its way by a GRUU that our binding carries.
 	contact := a.contactURI(r, params)
-	if gruus := a.ledger.list(a.reg.registered()); a.account.SubscribeGRUU && len(gruus) > 0 && gruus[0].Usable {
+	if gruus := a.ledger.usable(a.account.AOR, a.reg.registered()); a.account.SubscribeGRUU && len(gruus) > 0 {
 		contact = gruus[0].URI
 	}
 	for i, h := range r.Headers {

@@ -82,9 +82,11 @@ func (a *Agent) sharedInstance(change reginfo.Change, m match, j judgement, now 
 }
 
 // differentGRUU: the same registrar gave another public GRUU by another way.
-func (a *Agent) differentGRUU(before string, from Source, now time.Time) {
-	if before != "" && a.ledger.public != before && a.ledger.publicFrom != from {
-		a.finding(now, finding.Finding{Code: finding.GRUUDiffers, Detail: fmt.Sprintf("%s by %s, %s by %s", before, from, a.ledger.public, a.ledger.publicFrom)})
+func (a *Agent) differentGRUU(before []GRUU, now time.Time) {
+	for i, was := range before {
+		if is := a.ledger.public[i]; is.URI != was.URI && is.Source != was.Source {
+			a.finding(now, finding.Finding{Code: finding.GRUUDiffers, Detail: fmt.Sprintf("%s by %s, %s by %s", was.URI, was.Source, is.URI, is.Source)})
+		}
 	}
 }
 

@@ -37,7 +37,8 @@ func inScript(t *testing.T, transport string, change func(*ua.Account), f func(s
 }
 
 // listing is one contact of a document, as a registrar writes it.
-type listing struct{ uri, state, event, attributes string }
+// inner is what stands in it beside the URI.
+type listing struct{ uri, state, event, attributes, inner string }
 
 // reginfo writes a document about alice.
 func reginfo(version int, state string, contacts ...listing) string {
@@ -46,7 +47,7 @@ func reginfo(version int, state string, contacts ...listing) string {
 <reginfo xmlns="urn:ietf:params:xml:ns:reginfo" xmlns:gr="urn:ietf:params:xml:ns:gruuinfo" version="%d" state="%s">
  <registration aor="sip:alice@example.com" id="r1" state="active">`, version, state)
 	for _, c := range contacts {
-		fmt.Fprintf(&out, `<contact id="%s" state="%s" event="%s" %s><uri>%s</uri></contact>`, c.uri, c.state, c.event, c.attributes, c.uri)
+		fmt.Fprintf(&out, `<contact id="%s" state="%s" event="%s" %s><uri>%s</uri>%s</contact>`, c.uri, c.state, c.event, c.attributes, c.uri, c.inner)
 	}
 	return out.String() + "</registration>\n</reginfo>"
 }

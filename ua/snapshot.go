@@ -87,6 +87,7 @@ func (b Binding) Active() bool { return b.Contact.State != reginfo.ContactTermin
 // GRUU is one GRUU of ours (RFC 5627). It is opaque: shown whole where copied.
 type GRUU struct {
 	Type      GRUUType
+	AOR       string // that it belongs to: ours, or another identity of our registration set
 	URI       string
 	CallID    string // temporary: of the REGISTER that brought it
 	CSeq      uint32

@@ -3,6 +3,7 @@ package ua
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"regwatch/internal/wire"
@@ -28,6 +29,18 @@ func toSIPS(uri string) string {
 		return "sips:" + uri[4:]
 	}
 	return uri
+}
+
+// forPeople is a URI without "gr": what a GRUU looks like as an address (RFC 5627
+// 4.6). Of a public one that leaves the address-of-record.
+func forPeople(uri string) string {
+	host := strings.LastIndexByte(uri, '@') + 1
+	parts := strings.Split(uri[host:], ";")
+	params := slices.DeleteFunc(parts[1:], func(p string) bool {
+		name, _, _ := strings.Cut(p, "=")
+		return strings.EqualFold(name, "gr")
+	})
+	return uri[:host] + strings.Join(parts[:1+len(params)], ";")
 }
 
 // parseLocal reads "", an address, or address:port.

@@ -143,7 +143,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	}
 	full := document.State == reginfo.Full && !document.Incomplete
 	a.fullSeen = a.fullSeen || full
-	a.countOwn(full, n.At)
+	a.countOwn(full, FromNotify, n.At)
 	a.forgetRows()
 	a.scrutinise(n, document, n.At)
 	a.compareTruths(n.At)
@@ -425,11 +425,11 @@ func (a *Agent) forgetRows() {
 
 // countOwn looks which contacts of ours the table holds after a document, and
 // brings the GRUUs in step (RFC 5628 6).
-func (a *Agent) countOwn(full bool, at time.Time) {
-	var own []reginfo.Contact
+func (a *Agent) countOwn(full bool, source Source, at time.Time) {
+	var own []reginfo.Row
 	for _, row := range a.table.Rows() {
 		if a.matches.of(&row, a.id, a.ledger.has).own {
-			own = append(own, row.Contact)
+			own = append(own, row)
 		}
 	}
 	if len(own) > 0 {
@@ -442,9 +442,9 @@ func (a *Agent) countOwn(full bool, at time.Time) {
 	// While a REGISTER is under way the document may be from before it; and a
 	// partial one that tells of others says nothing of us.
 	if a.ownSeen && a.pending() != regBind && (full && a.listed || len(own) > 0) {
-		before, from := a.ledger.public, a.ledger.publicFrom
-		a.tellGRUUs(at, a.ledger.notified(own))
-		a.differentGRUU(before, from, at)
+		before := a.ledger.public
+		a.tellGRUUs(at, a.ledger.notified(own, source))
+		a.differentGRUU(before, at)
 	}
 }
 
