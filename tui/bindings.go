@@ -181,6 +181,8 @@ func (a *app) bindingDetails(b *ua.Binding) []string {
 		f.add("whose", "this device, recognised by "+string(b.MatchedBy))
 	case b.EarlierRun:
 		f.add("whose", "an earlier run of this program")
+	case b.MatchedBy == ua.ByInstance:
+		f.add("whose", "another device that has our instance id")
 	default:
 		f.add("whose", "another device")
 	}

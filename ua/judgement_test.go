@@ -1,6 +1,7 @@
 package ua_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -218,5 +219,26 @@ func TestMatchOutlivesTheDialog(t *testing.T) {
 		gone := strings.Replace(reginfo(0, "full", rewritten(ours(register, "unregistered", 0))), `contact id="`, `contact id="another`, 1)
 		s.notify("active;expires=3600", gone)
 		r.awaitKick(ua.KickUnregistered)
+	})
+}
+
+// Who takes our place is shown as what it is, and ours as gone, though both have
+// had the same id.
+func TestReplacedBindingIsShown(t *testing.T) {
+	inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
+		register := s.begin()
+		stolen := ours(register, "refreshed", 3600)
+		uri := stolen.uri
+		stolen.uri, stolen.attributes = "sip:alice@203.0.113.9:5062", `callid="stranger" cseq="7" expires="3600"`
+		document := strings.Replace(reginfo(1, "full", stolen), `contact id="`+stolen.uri, `contact id="`+uri, 1)
+		s.notify("active;expires=3600", strings.Replace(withInstance(document, header(register, "Contact")), "</contact>", `<unknown-param name="reg-id">1</unknown-param></contact>`, 1))
+		r.awaitKick(ua.KickAbsent)
+		var got []string
+		for _, b := range r.state("alice").Bindings {
+			got = append(got, fmt.Sprint(b.Contact.URI, " ", b.Own, " ", b.MatchedBy, " ", b.Contact.State, " ", b.Origin))
+		}
+		if want := []string{stolen.uri + " false instance active other-device", uri + " true call-id terminated elsewhere"}; !slices.Equal(got, want) {
+			t.Errorf("shown %q, want %q", got, want)
+		}
 	})
 }

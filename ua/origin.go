@@ -52,6 +52,8 @@ type evidence struct {
 	expiresAt   time.Time      // of our binding, by our clock; zero: none
 	lapsedAt    time.Time      // when our binding last ran out; zero: never
 	justBound   time.Time      // when our last REGISTER got its 2xx; zero: never
+	first       bool           // nothing was known of the bindings before this document
+	replacedBy  string         // a contact, not ours, that this document has in our place; "" none
 	displacedAt time.Time      // when a REGISTER by hand last bound our address for another than us; zero: never
 }
 
@@ -81,6 +83,9 @@ func (e evidence) judge(change reginfo.Change, m match) judgement {
 		e.judgeByHand(&j, row.Contact, *m.byHand, removal)
 	case !m.own:
 		e.judgeOther(&j, row.Contact, removal)
+		if m.shared {
+			j.evidence = append(j.evidence, "it has our instance id, under a Call-ID and an address that are none of ours")
+		}
 	case removal:
 		e.judgeRemoval(&j, change)
 	default:
@@ -178,7 +183,10 @@ func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 	case !e.expiresAt.IsZero() && e.now.Add(lapseSlack).Before(e.expiresAt):
 		left := e.expiresAt.Sub(e.now).Round(time.Second)
 		facts := []string{"we did not ask for it", fmt.Sprintf("our registration still had %s to run", left)}
-		if _, ours := e.sentAs(c); j.event == reginfo.Unregistered && c.CallID != "" && !ours {
+		if e.replacedBy != "" {
+			// RFC 5626 6: instance and reg-id name the binding, whoever sends them.
+			j.say(OriginElsewhere, append([]string{fmt.Sprintf("a REGISTER that is none of ours bound %s in its place, under our instance id", e.replacedBy)}, facts...)...)
+		} else if _, ours := e.sentAs(c); j.event == reginfo.Unregistered && c.CallID != "" && !ours {
 			j.say(OriginElsewhere, append(facts, "its Call-ID or CSeq is none of ours")...)
 		} else {
 			j.say(OriginNetwork, facts...)

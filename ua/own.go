@@ -17,6 +17,7 @@ type identity struct {
 	boundAs  string // Call-ID that our binding stands under: callID, or that of a REGISTER by hand; "" never bound
 
 	watchOnly bool          // no contact is ours
+	shown     bool          // the registrar lists us under our Call-ID or our URI
 	others    []boundByHand // contacts, not ours, that REGISTERs by hand of ours were about
 
 	earlierCallID  string // of a run before this one, from the state file
@@ -27,6 +28,7 @@ type identity struct {
 type match struct {
 	own        bool
 	earlierRun bool
+	shared     bool // not ours, but it has our instance id
 	by         MatchedBy
 	byHand     *boundByHand // not ours, but a REGISTER by hand of ours was about it; nil: none was
 }
@@ -50,6 +52,9 @@ func (id identity) recognise(c reginfo.Contact, hasGRUU func(string) bool) match
 	case id.watchOnly:
 		return match{}
 	case instance && (!c.RegID.Present || c.RegID.Value == uint64(id.regID)):
+		if id.shown && !callID && !uri && c.CallID != "" {
+			return match{shared: true, by: ByInstance}
+		}
 		return match{own: true, by: ByInstance}
 	case c.Instance != "" && !instance:
 		return match{} // another device, whatever else it shares with us
@@ -70,6 +75,13 @@ func (id identity) recognise(c reginfo.Contact, hasGRUU func(string) bool) match
 func (id identity) earlier(c reginfo.Contact) bool {
 	return id.earlierCallID != "" && c.CallID == id.earlierCallID ||
 		id.earlierContact != "" && id.earlierContact != id.contact && reginfo.SameURI(c.URI, id.earlierContact)
+}
+
+// shows reports whether a row is surely ours, by more than the instance, which
+// another device may have too.
+func (id identity) shows(row reginfo.Row) bool {
+	c := row.Contact
+	return c.CallID != "" && (c.CallID == id.callID || c.CallID == id.boundAs) || id.contact != "" && reginfo.SameURI(c.URI, id.contact)
 }
 
 // registers reports whether a Contact of a REGISTER, or of the answer to one, is
@@ -146,15 +158,23 @@ type stuck struct {
 
 func (m matches) of(row *reginfo.Row, id identity, hasGRUU func(string) bool) match {
 	key, c := rowKey{row.AOR, row.Contact.ID}, row.Contact
-	if found := id.recognise(c, hasGRUU); found.own || found.earlierRun || found.byHand != nil {
-		m[key] = stuck{found, c.CallID, c.URI}
-		return found
-	}
-	if before, ok := m[key]; ok && (c.CallID != "" && c.CallID == before.callID || c.URI == before.uri) {
+	before, ok := m[key]
+	stays := ok && before.of(c)
+	found := id.recognise(c, hasGRUU)
+	switch {
+	case stays && (found == match{} || found.shared && before.own):
 		return before.match
+	case found == match{}:
+		delete(m, key)
+	default:
+		m[key] = stuck{found, c.CallID, c.URI}
 	}
-	delete(m, key)
-	return match{}
+	return found
+}
+
+// of reports whether a contact of the same id is still the one that was matched.
+func (s stuck) of(c reginfo.Contact) bool {
+	return c.CallID != "" && c.CallID == s.callID || c.URI == s.uri
 }
 
 // ofChange is the match of the contact that a change is about. Where it does not
@@ -162,12 +182,16 @@ func (m matches) of(row *reginfo.Row, id identity, hasGRUU func(string) bool) ma
 // as in a dialog before.
 func (m matches) ofChange(change reginfo.Change, id identity, hasGRUU func(string) bool) match {
 	found := m.of(change.Row(), id, hasGRUU)
-	if found != (match{}) || change.Before == nil || change.After == nil {
+	if found != (match{}) && !found.shared || change.Before == nil || change.After == nil {
 		return found
 	}
 	before, after := change.Before.Contact, change.After.Contact
-	if before.CallID != "" && before.CallID == after.CallID || before.URI == after.URI {
-		return m.of(change.Before, id, hasGRUU)
+	if !(stuck{callID: before.CallID, uri: before.URI}).of(after) {
+		return found
 	}
-	return match{}
+	if was := id.recognise(before, hasGRUU); was.own {
+		found = was
+		m[rowKey{change.After.AOR, after.ID}] = stuck{was, after.CallID, after.URI}
+	}
+	return found
 }

@@ -71,13 +71,15 @@ func activeContacts(d *reginfo.Document) (n int) {
 
 // sharedInstance: our instance id, bound by a REGISTER that was never ours, to an
 // address that was never ours.
-func (a *Agent) sharedInstance(change reginfo.Change, m match, j judgement, now time.Time) {
-	if change.After == nil || !change.After.Contact.Active() || m.by != ByInstance || j.origin != OriginElsewhere {
+//
+// What was there before us may be a run of ours that nobody remembers.
+func (a *Agent) sharedInstance(change reginfo.Change, m match, j judgement, known evidence) {
+	if known.first || change.After == nil || !change.After.Contact.Active() || !m.shared && (m.by != ByInstance || j.origin != OriginElsewhere) {
 		return
 	}
 	c := change.After.Contact
 	if c.CallID != "" && c.CallID != a.id.callID && !reginfo.SameURI(c.URI, a.id.contact) {
-		a.finding(now, finding.Finding{Code: finding.InstanceShared, Detail: fmt.Sprintf("%s has ours, %s", c.URI, a.id.instance)})
+		a.finding(known.now, finding.Finding{Code: finding.InstanceShared, Detail: fmt.Sprintf("%s has ours, %s", c.URI, a.id.instance)})
 	}
 }
 

@@ -106,6 +106,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 		a.tell(n.At, "document discarded: "+err.Error(), DocumentDetail{CSeq: n.CSeq, Verdict: reginfo.Discarded, Reason: err.Error()})
 		return
 	}
+	first := a.document.At.IsZero()
 	outcome := a.table.Apply(document, n.CSeq, n.At)
 	detail := DocumentDetail{
 		Version: document.Version, State: document.State, CSeq: n.CSeq,
@@ -137,7 +138,14 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	}
 	// One document may tell of us under several identities: each is judged by
 	// what we knew before it.
+	a.id.shown = a.id.shown || slices.ContainsFunc(a.table.Rows(), a.id.shows)
 	known := a.evidence(n.At)
+	known.first = first
+	for _, change := range outcome.Changes {
+		if a.replaces(change) {
+			known.replacedBy = change.After.Contact.URI
+		}
+	}
 	for _, change := range outcome.Changes {
 		a.changed(change, known)
 	}
@@ -194,10 +202,24 @@ func documentSummary(d DocumentDetail) string {
 	return summary
 }
 
+// replaces reports whether a change puts a contact in the place of ours: another
+// device has our instance id (RFC 5626 6).
+func (a *Agent) replaces(change reginfo.Change) bool {
+	if change.After == nil || !change.After.Contact.Active() || !a.matches.ofChange(change, a.id, a.ledger.has).shared {
+		return false
+	}
+	was := change.Before
+	return was == nil || !was.Contact.Active() || a.id.recognise(was.Contact, a.ledger.has).own
+}
+
 // changed judges one change and tells of it.
 func (a *Agent) changed(change reginfo.Change, known evidence) {
 	row, at := change.Row(), known.now
 	m := a.matches.ofChange(change, a.id, a.ledger.has)
+	if change.Kind == reginfo.Altered && a.replaces(change) {
+		a.changed(reginfo.Change{Before: change.Before, Kind: reginfo.Vanished, Registration: change.Registration}, known)
+		change = reginfo.Change{After: change.After, Kind: reginfo.Appeared, Registration: change.Registration}
+	}
 	removal := change.Kind == reginfo.Removed || change.Kind == reginfo.Vanished
 	if removal {
 		a.truths.removed(row.Contact.URI, at)
@@ -245,7 +267,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 	}
 	a.tellContact(change, m, j, known.source, at)
 	a.showGone(change, m, j, at)
-	a.sharedInstance(change, m, j, at)
+	a.sharedInstance(change, m, j, known)
 	kick := kickOf(j.event)
 	if m.own && j.origin != OriginSelf && kick != "" && a.reg.registered() && a.leaving == nil && !a.reaction.told(kick, at) {
 		a.kicked(kick, change, m, j, at)
@@ -301,6 +323,8 @@ func contactSummary(d ContactDetail) string {
 		who = "this device"
 	case d.EarlierRun:
 		who = "an earlier run of this device"
+	case d.MatchedBy == ByInstance:
+		who += ", with our instance id,"
 	}
 	summary := who + " " + d.Word()
 	switch d.Origin {
@@ -323,7 +347,8 @@ func contactSummary(d ContactDetail) string {
 func (a *Agent) showGone(change reginfo.Change, m match, j judgement, at time.Time) {
 	row := *change.Row()
 	again := func(b Binding) bool {
-		return b.AOR == row.AOR && (b.Contact.ID == row.Contact.ID && b.Contact.ID != "" || reginfo.SameURI(b.Contact.URI, row.Contact.URI))
+		sameID := b.Contact.ID == row.Contact.ID && b.Contact.ID != "" && b.Contact.CallID == row.Contact.CallID
+		return b.AOR == row.AOR && (sameID || reginfo.SameURI(b.Contact.URI, row.Contact.URI))
 	}
 	for i := len(a.gone) - 1; i >= 0; i-- {
 		if again(a.gone[i]) {
@@ -394,6 +419,10 @@ func actionSummary(p Prompt, now time.Time) string {
 		return fmt.Sprintf("%s: registering again in %s", p.On, in)
 	case Waiting:
 		return fmt.Sprintf("%s: registering again when the time is over, in %s", p.On, in)
+	case Asked:
+		if p.Policy == Auto {
+			return fmt.Sprintf("%s: kicked three times within a minute after registering again by itself: register again?", p.On)
+		}
 	case Stopped:
 		return fmt.Sprintf("%s: staying off until you register", p.On)
 	}
