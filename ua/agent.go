@@ -321,7 +321,7 @@ func (a *Agent) command(c Command, now time.Time) {
 		a.reaction.clear()
 		a.apply(a.reg.want(regWipe, now), now)
 	case DoSubscribe:
-		a.apply(a.sub.want(now), now)
+		a.apply(a.sub.ask(now), now)
 	case DoUnsubscribe:
 		a.poller.stop()
 		a.apply(a.sub.unsubscribe(now), now)
@@ -379,6 +379,8 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 			a.tellRegistration(now)
 		case tellSubscription:
 			a.tellSubscription(now)
+		case tellUnderWay:
+			a.tellUnderWay(e, now)
 		case boundEffect:
 			a.boundNow(now)
 		case lostEffect:

@@ -304,9 +304,12 @@ func (a *Agent) boundNow(now time.Time) {
 		// It went behind the 2xx, and was noticed before that.
 		a.apply(a.reg.flowLost(a.lastFlow.Cause, 0, now), now)
 	}
-	// TS 24.229 5.1.1.3: refreshed with the registration.
-	if a.sub.confirmed() && (a.moved() || a.account.IMS && a.sub.inFlight == "") {
-		a.apply(a.sub.want(now), now)
+	switch {
+	case !a.sub.confirmed():
+	case a.moved():
+		a.apply(a.sub.move(now), now)
+	case a.account.IMS && a.sub.inFlight == "":
+		a.apply(a.sub.want(now), now) // TS 24.229 5.1.1.3: refreshed with the registration
 	}
 }
 
@@ -341,6 +344,7 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 	answer.minExpires, _ = h.Number("Min-Expires")
 	answer.retryAfter, answer.hasRetry = h.Number("Retry-After")
 	if answer.status == 401 || answer.status == 407 {
+		a.sub.notifyBy = time.Time{} // a non-2xx stops Timer N, and a password may take long
 		a.challenged(r.response, &a.sub.answeredTo, a.sub.tries, &a.sub.asking, func(ok bool, fault string) {
 			if !current() {
 				return

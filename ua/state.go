@@ -150,6 +150,11 @@ func (a *Agent) tellSubscription(now time.Time) {
 	a.tell(now, summary, d)
 }
 
+func (a *Agent) tellUnderWay(e tellUnderWay, now time.Time) {
+	reason := "a SUBSCRIBE is under way: " + e.how
+	a.tell(now, reason, SubscriptionDetail{State: a.sub.state, AOR: a.account.AOR, Status: a.sub.status, Reason: reason})
+}
+
 // shortly writes a round-trip time with no more digits than it deserves.
 func shortly(d time.Duration) string {
 	if d < 10*time.Millisecond {

@@ -36,11 +36,13 @@ type subscription struct {
 	// The dialog (RFC 3261 12). Its remote half is set by the first NOTIFY, not
 	// by the 2xx: a forked SUBSCRIBE has only one 2xx (RFC 6665 4.4.1).
 	callID     string
+	about      string // the address-of-record that it is about: the remote URI
 	fromTag    string
 	remoteTag  string
 	remoteCSeq uint32
 	target     string
 	routes     []string
+	closed     closedDialog
 
 	inFlight   subKind // "" none
 	sentAt     time.Time
@@ -49,6 +51,7 @@ type subscription struct {
 	asking     bool     // an answer is here, and waits for the password
 	again      subKind  // wanted once the one under way is over
 	slow       string
+	ruled      bool // a NOTIFY has said for how long, since that was sent
 
 	granted   time.Duration
 	expiresAt time.Time
@@ -60,10 +63,25 @@ type subscription struct {
 	failures  int
 }
 
+// closedDialog is one that we have left by unsubscribing: its last NOTIFY may
+// come until Timer N runs out (RFC 6665 4.1.2.3, 4.4.1).
+type closedDialog struct {
+	callID, fromTag, remoteTag string
+	until                      time.Time
+}
+
+// ends reports whether n is the last NOTIFY of the dialog.
+func (d closedDialog) ends(n wire.Notify) bool {
+	return !d.until.IsZero() && n.At.Before(d.until) && n.CallID == d.callID && n.ToTag == d.fromTag && n.FromTag == d.remoteTag &&
+		n.Event == "reg" && n.EventID == "" && n.State.State == "terminated"
+}
+
 // What the subscription asks of its agent.
 type (
 	sendSubscribe    struct{ kind subKind }
 	tellSubscription struct{}
+	// tellUnderWay: what the user asks for needs nothing more to be sent.
+	tellUnderWay struct{ how string }
 	// newDialog: a fresh Call-ID and tag are in place; tables start anew.
 	newDialog struct{ before string }
 	// noNotify: a 2xx came and no NOTIFY after it.
@@ -111,13 +129,32 @@ func (s *subscription) live() bool { return s.callID != "" }
 // confirmed reports whether a NOTIFY has made the dialog whole.
 func (s *subscription) confirmed() bool { return s.remoteTag != "" }
 
+// ask is want for the user. Where what he asks for is under way he is told so: the
+// NOTIFY that it brings has the full state (RFC 3680 4.3), and a second SUBSCRIBE
+// would bring no more.
+func (s *subscription) ask(now time.Time) []effect {
+	s.failures = 0 // what a person begins is not backed off from
+	effects := s.want(now)
+	switch {
+	case effects != nil || s.again != "":
+		return effects
+	case s.asking:
+		return []effect{tellUnderWay{"the password is asked for"}}
+	case s.inFlight != "":
+		return []effect{tellUnderWay{"the registrar has not answered yet"}}
+	}
+	return []effect{tellUnderWay{"accepted, and the NOTIFY is on its way"}}
+}
+
 // want subscribes, or refreshes the subscription that is there.
 func (s *subscription) want(now time.Time) []effect {
 	s.wanted = true
 	if s.inFlight != "" {
-		s.again = "" // an unsubscribing that waits is no longer wished for
-		if s.inFlight == subClose {
+		switch {
+		case s.inFlight == subClose:
 			s.again = subOpen
+		case s.again == subClose:
+			s.again = "" // it is no longer wished for
 		}
 		return nil
 	}
@@ -128,6 +165,18 @@ func (s *subscription) want(now time.Time) []effect {
 		return nil // the first NOTIFY is on its way
 	}
 	return s.open(now)
+}
+
+// move refreshes since NOTIFYs would go where we are no more. What is under way
+// says where we were, and so one more follows it.
+func (s *subscription) move(now time.Time) []effect {
+	if s.inFlight != "" {
+		if s.inFlight != subClose && s.again == "" {
+			s.again = subOpen
+		}
+		return nil
+	}
+	return s.want(now)
 }
 
 // needFull refreshes for the full document that a refresh brings. Where one is
@@ -155,13 +204,19 @@ func (s *subscription) open(now time.Time) []effect {
 }
 
 func (s *subscription) begin(kind subKind, now time.Time) []effect {
-	s.inFlight, s.sentAt, s.answeredTo, s.tries, s.slow = kind, now, nil, 1, ""
-	s.notifyBy = now.Add(transactionTime) // Timer N (RFC 6665 4.1.2.4)
-	if kind == subClose {
-		s.notifyBy = time.Time{} // the last NOTIFY is not waited for
+	s.inFlight, s.answeredTo, s.tries, s.refreshAt = kind, nil, 0, time.Time{}
+	return s.send(now)
+}
+
+// send sends what is under way, for the first time or again with another CSeq.
+func (s *subscription) send(now time.Time) []effect {
+	s.sentAt, s.slow, s.ruled = now, "", false
+	s.tries++
+	s.notifyBy = now.Add(transactionTime) // Timer N (RFC 6665 4.1.2.2, 4.1.2.4)
+	if s.inFlight == subClose {
+		s.notifyBy = time.Time{} // see closedDialog
 	}
-	s.refreshAt = time.Time{}
-	return []effect{sendSubscribe{kind}}
+	return []effect{sendSubscribe{s.inFlight}}
 }
 
 // unsubscribe ends the subscription, and stays without.
@@ -223,20 +278,26 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 	kind := s.inFlight
 	switch {
 	case (a.status == 401 || a.status == 407) && a.retryAuth:
-		return s.onceMore(now)
-	case a.status == 423 && a.minExpires > s.expires && kind != subClose && s.tries < exchangeMax:
+		return s.send(now)
+	case a.status == 423 && a.minExpires > s.expires && a.minExpires <= minExpiresMost && kind != subClose && s.tries < exchangeMax:
 		s.expires = a.minExpires
-		return s.onceMore(now)
+		return s.send(now)
 	case kind == subClose:
-		// The last NOTIFY may be late or never come; the dialog is not kept for it.
+		// The last NOTIFY may be late or never come: it is answered, and not waited for.
+		s.closed = closedDialog{s.callID, s.fromTag, s.remoteTag, now.Add(transactionTime)}
 		effects := s.over("unsubscribed", now)
 		return s.finish(now, append(effects, tellSubscription{})...)
 	case a.status < 300:
 		s.failures = 0
-		if a.hasExpires {
+		switch {
+		case s.ruled: // by the word of the NOTIFY that overtook this (RFC 6665 4.1.3)
+		case a.hasExpires:
 			s.grant(seconds(a.expires), now)
-		} else if s.expiresAt.IsZero() {
+		case s.expiresAt.IsZero():
 			s.grant(seconds(s.expires), now)
+		}
+		if a.status == 204 && kind == subRenew {
+			s.notifyBy = time.Time{} // it says that no NOTIFY comes (RFC 6665 4.1.2.2, RFC 5839 6.3)
 		}
 		if kind == subOpen {
 			return s.finish(now) // the first NOTIFY tells, be it before or after
@@ -250,8 +311,16 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 	}
 	if kind == subRenew && !endsDialog(a.status) {
 		// RFC 6665 4.1.2.2: any other failure leaves the subscription as it is
-		// until it runs out; another refresh is tried half-way there.
-		s.refreshAt = now.Add(max(s.expiresAt.Sub(now)/2, time.Second))
+		// until it runs out; another refresh is tried half-way there, or when Retry-After
+		// says (RFC 3261 20.33), if it can still end before that.
+		left := s.expiresAt.Sub(now)
+		wait := left / 2
+		if a.hasRetry {
+			wait = max(wait, seconds(a.retryAfter))
+		}
+		if wait+transactionTime <= left {
+			s.refreshAt = now.Add(wait)
+		}
 		s.reason = "refresh: " + reason
 		return s.finish(now, tellSubscription{})
 	}
@@ -284,13 +353,6 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 	return s.finish(now, append(effects, tellSubscription{})...)
 }
 
-// onceMore sends the SUBSCRIBE under way again, with another CSeq.
-func (s *subscription) onceMore(now time.Time) []effect {
-	s.sentAt = now
-	s.tries++
-	return []effect{sendSubscribe{s.inFlight}}
-}
-
 // endsDialog: these answers to a refresh end the subscription (RFC 6665 4.1.2.2,
 // RFC 5057 5.1).
 func endsDialog(status int) bool {
@@ -308,10 +370,11 @@ func (s *subscription) grant(d time.Duration, now time.Time) {
 	}
 }
 
-// anew subscribes at once in a new dialog, but never in a circle.
-func (s *subscription) anew(now time.Time) {
-	s.retryAt = now
-	if soonest := s.anewAt.Add(resubscribePause); now.Before(soonest) {
+// anew subscribes in a new dialog when the registrar wants it, which may be at
+// once, but never in a circle.
+func (s *subscription) anew(at time.Time) {
+	s.retryAt = at
+	if soonest := s.anewAt.Add(resubscribePause); at.Before(soonest) {
 		s.retryAt = soonest
 	}
 	s.anewAt = s.retryAt
@@ -321,12 +384,13 @@ func (s *subscription) retry(after uint32, named bool, now time.Time) {
 	if !s.wanted {
 		return
 	}
-	wait := backoff(s.failures)
-	if named {
-		wait = seconds(after)
+	if !named {
+		s.retryAt = now.Add(backoff(s.failures))
+		s.failures++
+		return
 	}
 	s.failures++
-	s.retryAt = now.Add(wait)
+	s.anew(now.Add(min(seconds(after), retryAfterMost)))
 }
 
 // broken: no final answer came, or the request could not be sent; lost says that
@@ -368,6 +432,8 @@ func (s *subscription) belongs(n wire.Notify) bool {
 // send, and whether it is news that the state has to take.
 func (s *subscription) verdict(n wire.Notify) (status int, reason string, news bool) {
 	switch {
+	case s.closed.ends(n):
+		return 200, "OK", false
 	case !s.belongs(n):
 		return 481, "Subscription Does Not Exist", false
 	case n.Event != "reg":
@@ -407,6 +473,7 @@ func (s *subscription) notified(n wire.Notify, now time.Time) []effect {
 	}
 	// RFC 6665 4.1.2.1: the NOTIFY's expires rules over the 2xx's.
 	if n.State.HasExpires {
+		s.ruled = true
 		s.grant(seconds(n.State.Expires), now)
 	} else if s.expiresAt.IsZero() {
 		s.grant(seconds(s.expires), now)

@@ -136,7 +136,7 @@ func (a *Agent) retryNow(now time.Time) {
 	if a.reg.state == Retrying {
 		return // the subscription follows
 	}
-	if a.sub.state == Terminated && a.sub.status == 0 && !a.sub.retryAt.IsZero() || a.sub.confirmed() {
+	if a.sub.wanted && (a.sub.state == Terminated && a.sub.status == 0 && !a.sub.retryAt.IsZero() || a.sub.confirmed()) {
 		a.apply(a.sub.want(now), now)
 	}
 }
@@ -162,5 +162,5 @@ func (r *registration) shift(by time.Duration) {
 }
 
 func (s *subscription) shift(by time.Duration) {
-	shift(by, &s.sentAt, &s.expiresAt, &s.refreshAt, &s.notifyBy, &s.retryAt, &s.anewAt)
+	shift(by, &s.sentAt, &s.expiresAt, &s.refreshAt, &s.notifyBy, &s.retryAt, &s.anewAt, &s.closed.until)
 }
