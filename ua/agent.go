@@ -57,6 +57,8 @@ type Agent struct {
 	sub       subscription
 	subCSeq   uint32
 	subVia    *wire.Flow // that the last SUBSCRIBE went over: its Contact names it
+	subPeer   netip.Addr // that the SUBSCRIBE went to which began the dialog
+	astray    string     // the next hop of a dialog at which nobody answered over this flow
 	askedAll  time.Time  // when full state was last asked for
 	askAll    time.Time  // when it is to be asked for again; zero: not
 	tellBy    time.Time  // by when a document should tell of our last REGISTER; zero: it did
@@ -135,6 +137,8 @@ type (
 	}
 	subscribeResult struct {
 		flow     *wire.Flow
+		hop      string // that it went to by itself; "": over the account's flow
+		astray   string // the hop that there was no way to, or ""
 		callID   string
 		cseq     uint32
 		response *wire.Response

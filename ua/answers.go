@@ -92,6 +92,11 @@ func (a *Agent) learnFromAnswer(r *wire.Response) {
 		a.seenAs = seen
 		a.keep.see(a.behindNAT(), a.group.now())
 	}
+	a.authenticated(r)
+}
+
+// authenticated takes from an answer what it says of our credentials.
+func (a *Agent) authenticated(r *wire.Response) {
 	if err := a.creds.Accepted(r); err != nil && !slices.Contains(a.notices, err.Error()) {
 		a.notices = append(a.notices, err.Error())
 	}
@@ -330,14 +335,26 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 	if !current() {
 		return // the dialog that it belongs to is over
 	}
-	if r.err != nil {
+	if r.astray != "" {
+		a.goneAstray(r.astray, now)
+	}
+	switch {
+	case r.err != nil && r.hop != "":
+		a.goneAstray(r.hop, now)
+		a.apply(a.sub.send(now), now)
+		return
+	case r.err != nil:
 		if !heard(r.err) {
 			a.suspect = r.flow
 		}
 		a.apply(a.sub.broken(a.withHint(explain(r.err)), errors.Is(r.err, wire.ErrTransport), now), now)
 		return
 	}
-	a.learnFromAnswer(r.response)
+	if r.hop == "" {
+		a.learnFromAnswer(r.response)
+	} else {
+		a.authenticated(r.response)
+	}
 	h := r.response.Headers
 	answer := subscribeAnswer{status: r.response.Status, reason: r.response.Reason}
 	answer.expires, answer.hasExpires = h.Number("Expires")

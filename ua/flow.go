@@ -118,7 +118,7 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 	}
 	if a.flow != flow {
 		a.keep.begin(flow.Transport(), a.group.now())
-		a.hint = ""
+		a.hint, a.astray = "", ""
 	}
 	a.flow = flow
 	a.lastFlow = Flow{Up: true, Transport: flow.Transport(), Local: flow.Local().String(), Remote: flow.Remote().String()}

@@ -233,28 +233,28 @@ func (a *Agent) addCommon(r *wire.Request, callID, fromTag, toTag string, cseq u
 
 func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 	cseq := a.subCSeq + 1
-	request, err := a.subscribeRequest(kind, cseq)
+	request, hop, err := a.subscribeRequest(kind, cseq)
 	if err == nil && a.widen(request, sendSubscribe{kind}) {
 		return
 	}
 	a.subCSeq, a.subVia = cseq, a.flow
+	if kind == subOpen {
+		a.subPeer = a.flow.Remote().Addr()
+	}
 	if err != nil {
 		a.apply(a.sub.broken(err.Error(), false, now), now)
 		return
 	}
-	flow, callID := a.flow, a.sub.callID
-	a.do(request, func(response *wire.Response, err error) any {
-		return subscribeResult{flow, callID, cseq, response, err}
-	})
+	a.doInDialog(request, hop, a.sub.callID, cseq)
 }
 
-func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, error) {
-	r := &wire.Request{Method: "SUBSCRIBE", URI: a.watched()}
-	if a.sub.target != "" {
-		r.URI = a.sub.target
-	}
+// subscribeRequest gives the SUBSCRIBE and where it goes, see ownHop.
+func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (r *wire.Request, hop string, err error) {
+	r = &wire.Request{Method: "SUBSCRIBE", URI: a.sub.about}
 	if a.sub.confirmed() {
-		a.addRoutes(r, a.sub.routes)
+		var routes []string
+		r.URI, routes, hop = a.sub.aim()
+		a.addRoutes(r, routes)
 	} else {
 		// RFC 3608 6.1: after the outbound proxy's own Route.
 		a.addRoutes(r, append(a.proxyRoute(), a.service...))
@@ -276,7 +276,7 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, erro
 	}
 	for i, h := range r.Headers {
 		if h.Name == "To" {
-			r.Headers[i].Value = strings.Replace(h.Value, "<"+a.account.AOR+">", "<"+a.watched()+">", 1)
+			r.Headers[i].Value = strings.Replace(h.Value, "<"+a.account.AOR+">", "<"+a.sub.about+">", 1)
 		}
 	}
 	r.Headers = append(r.Headers,
@@ -287,5 +287,5 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (*wire.Request, erro
 		wire.Header{Name: "Expires", Value: strconv.FormatUint(uint64(expires), 10)},
 		wire.Header{Name: "Supported", Value: "gruu, outbound"},
 	)
-	return r, a.creds.Sign(r)
+	return r, a.ownHop(hop), a.creds.Sign(r)
 }

@@ -32,6 +32,7 @@ const fullPause = 10 * time.Second
 func (a *Agent) newDialog(d newDialog) {
 	a.subCSeq, a.documents, a.askAll, a.fullSeen = 0, 0, time.Time{}, false
 	a.table.Renew()
+	a.sub.about = a.watched()
 	if a.box == nil {
 		return
 	}
