@@ -142,6 +142,7 @@ func TestNextHopOfDialog(t *testing.T) {
 					}
 					to.answer(request, "200 OK", "Expires: "+header(request, "Expires"))
 					if verb == ua.DoSubscribe {
+						s.named(c.contact, "<sip:192.0.2.99;lr>") // a route set stays (RFC 3261 12.2)
 						s.notify("active;expires=3600", reginfo(1, "full", ours(register, "registered", 3540)))
 						s.next("SIP/2.0 200")
 					}

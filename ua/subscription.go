@@ -239,6 +239,11 @@ func (s *subscription) unsubscribe(now time.Time) []effect {
 	return append(effects, tellSubscription{})
 }
 
+// leave keeps in mind what tells the last NOTIFY of the dialog.
+func (s *subscription) leave(now time.Time) {
+	s.closed = closedDialog{s.callID, s.fromTag, s.remoteTag, now.Add(transactionTime)}
+}
+
 // lost is over for a dialog that the notifier has forgotten, or is silent in.
 func (s *subscription) lost(reason string, now time.Time) []effect {
 	if s.confirmed() && s.wanted {
@@ -284,7 +289,7 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 		return s.send(now)
 	case kind == subClose:
 		// The last NOTIFY may be late or never come: it is answered, and not waited for.
-		s.closed = closedDialog{s.callID, s.fromTag, s.remoteTag, now.Add(transactionTime)}
+		s.leave(now)
 		effects := s.over("unsubscribed", now)
 		return s.finish(now, append(effects, tellSubscription{})...)
 	case a.status < 300:
@@ -400,7 +405,11 @@ func (s *subscription) broken(reason string, lost bool, now time.Time) []effect 
 	s.status = 0
 	switch s.inFlight {
 	case subClose:
-		effects := s.over("unsubscribed, not confirmed: "+reason, now)
+		end := "unsubscribed"
+		if s.closed.callID != s.callID { // no last NOTIFY has said so (RFC 6665 4.4.1)
+			end += ", not confirmed: " + reason
+		}
+		effects := s.over(end, now)
 		return s.finish(now, append(effects, tellSubscription{})...)
 	case subRenew:
 		if s.notifyBy.IsZero() || lost { // or a NOTIFY came all the same
@@ -491,6 +500,9 @@ func (s *subscription) terminated(t wire.SubscriptionState, now time.Time) []eff
 	reason := "ended by the notifier"
 	if t.Reason != "" {
 		reason += ": " + t.Reason
+	}
+	if s.inFlight == subClose {
+		s.leave(now)
 	}
 	if s.inFlight == subClose || !s.wanted {
 		return nil // it is what we asked for, whatever reason it gives; the answer ends it
