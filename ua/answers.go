@@ -360,6 +360,9 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 	answer.expires, answer.hasExpires = h.Number("Expires")
 	answer.minExpires, _ = h.Number("Min-Expires")
 	answer.retryAfter, answer.hasRetry = h.Number("Retry-After")
+	if contacts, _ := h.ParseNameAddrs("Contact"); len(contacts) > 0 && wire.IsURI(contacts[0].URI) {
+		answer.target = contacts[0].URI
+	}
 	if answer.status == 401 || answer.status == 407 {
 		a.sub.notifyBy = time.Time{} // a non-2xx stops Timer N, and a password may take long
 		a.challenged(r.response, &a.sub.answeredTo, a.sub.tries, &a.sub.asking, func(ok bool, fault string) {

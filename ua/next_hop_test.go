@@ -65,6 +65,7 @@ func TestNextHopOfDialog(t *testing.T) {
 		{name: "Contact elsewhere", contact: "<" + there + ">", away: true, uri: there},
 		{name: "Contact elsewhere, by name", contact: "<sip:n@far.example.net>", away: true, uri: "sip:n@far.example.net"},
 		{name: "Contact elsewhere, over TCP", transport: wire.TCP, contact: "<" + there + ";transport=tcp>", away: true, uri: there + ";transport=tcp"},
+		{name: "a GRUU (RFC 6665 4.5.1)", contact: "<sip:n@far.example.net;gr=urn:uuid:f81d4fae>", away: true, uri: "sip:n@far.example.net;gr=urn:uuid:f81d4fae"},
 		{name: "another port of the registrar's host", contact: "<sip:n@" + registrarHost + ":5070>", away: true, uri: "sip:n@" + registrarHost + ":5070"},
 		{name: "loose routes", contact: "<" + home + ">", routes: []string{loose + ", " + second}, away: true, uri: home, route: loose + "|" + second},
 		{name: "loose routes in two lines", contact: "<" + home + ">", routes: []string{loose, second}, away: true, uri: home, route: loose + "|" + second},
@@ -150,6 +151,36 @@ func TestNextHopOfDialog(t *testing.T) {
 				time.Sleep(time.Second)
 				if n := r.requests("SUBSCRIBE"); n != 3 {
 					t.Errorf("%d SUBSCRIBEs\n%s", n, r.story())
+				}
+			})
+		})
+	}
+}
+
+// RFC 3261 12.2.1.2: the 2xx to a refresh moves the target, as a NOTIFY does, and
+// no other answer; the address-of-record, which Kamailio's S-CSCF writes there, and
+// what is no URI, are no target.
+func TestTargetRefreshBy2xx(t *testing.T) {
+	const moved, stays = "sip:moved@" + registrarHost, "sip:notifier@" + registrarHost + ":5060"
+	for _, c := range []struct{ status, contact, want string }{
+		{"200 OK", "<" + moved + ">;expires=5", moved},
+		{"202 Accepted", moved, moved},
+		{"200 OK", "<sip:alice@EXAMPLE.com>", stays},
+		{"200 OK", "<sip:a b>", stays},
+		{"200 OK", "*", stays},
+		{"500 Server Internal Error", "<" + moved + ">", stays},
+	} {
+		t.Run(c.status+" "+c.contact, func(t *testing.T) {
+			inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
+				s.begin()
+				time.Sleep(time.Minute)
+				s.answer(s.renewing(r), c.status, "Expires: 3600", "Contact: "+c.contact)
+				send := s.send
+				s.send = func(m string) { send(without("Contact")(m)) } // a NOTIFY that has none moves nothing
+				s.notify("active;expires=3600", "")
+				s.next("SIP/2.0 200")
+				if line, _, _ := strings.Cut(s.renewing(r), " SIP/2.0"); line != "SUBSCRIBE "+c.want {
+					t.Errorf("%s, want %s", line, c.want)
 				}
 			})
 		})

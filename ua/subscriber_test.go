@@ -202,6 +202,52 @@ func TestRefusedRefresh(t *testing.T) {
 	}
 }
 
+// RFC 6665 4.1.2, 4.1.2.1: an answer to the first SUBSCRIBE that is no 2xx ends it.
+// What says that there is no reg event for us has the bindings polled, or is final
+// where only the reg event is wanted; so is what our credentials get. All else is
+// tried again in a dialog of its own, as seldom as after any failure.
+func TestRefusedSubscribe(t *testing.T) {
+	none, final := []int{403, 404, 405, 489, 501}, []int{401, 407}
+	later := []int{
+		300, 302, 380, 400, 402, 406, 408, 410, 413, 415, 416, 420, 423, 429, 430, 439, 480, 481, 482, 483, 484, 485, 486, 488, 494,
+		500, 502, 503, 504, 505, 513, 600, 603, 604, 606,
+	}
+	for _, mode := range []ua.WatchMode{ua.WatchAuto, ua.WatchReg} {
+		for _, status := range slices.Concat(none, final, later) {
+			t.Run(fmt.Sprint(mode, " ", status), func(t *testing.T) {
+				inScript(t, wire.UDP, func(a *ua.Account) { a.Watch = mode }, func(s *scripted, r *run) {
+					s.acceptRegister()
+					subscribe := s.takeSubscribe()
+					s.answer(subscribe, fmt.Sprint(status, " Because"))
+					time.Sleep(time.Second)
+					want := ua.Terminated
+					switch {
+					case !slices.Contains(none, status):
+					case mode == ua.WatchAuto:
+						want = ua.Polling
+					default:
+						want = ua.Unsupported
+					}
+					got := r.state("alice").Subscription
+					if got.State != want || got.Status != status || !strings.Contains(got.Reason, fmt.Sprint(status, " Because")) {
+						t.Errorf("%+v, want %s\n%s", got, want, r.story())
+					}
+					// No dialog was made.
+					s.notify("active;expires=600", reginfo(0, "full", another))
+					s.next("SIP/2.0 481")
+					if list := s.pending(10 * time.Second); len(list) != 0 {
+						t.Errorf("sent soon: %v", list)
+					}
+					list := s.pending(30 * time.Second)
+					if wants := slices.Contains(later, status); wants != (len(list) > 0) || wants && !anotherDialog(subscribe, list[0]) {
+						t.Errorf("then %v\n%s", list, r.story())
+					}
+				})
+			})
+		}
+	}
+}
+
 // RFC 3261 20.33: a notifier that refuses a refresh for a while is left alone for
 // that long.
 func TestRefreshRefusedForAWhile(t *testing.T) {
@@ -453,6 +499,32 @@ func TestSubscribeWhileUnderWay(t *testing.T) {
 		s.notify("active;expires=3600", reginfo(1, "full", ours(register, "registered", 0)))
 		if list := s.pending(time.Minute); len(list) != 0 {
 			t.Errorf("%v\n%s", list, r.story())
+		}
+	})
+}
+
+// So also where it is the password that is waited for.
+func TestSubscribeWhilePasswordIsAsked(t *testing.T) {
+	typed := func(a *ua.Account) {
+		a.Password = func() (string, error) { time.Sleep(50 * time.Second); return "secret", nil }
+	}
+	inScript(t, wire.UDP, typed, func(s *scripted, r *run) {
+		register := s.begin()
+		r.awaitSubscription(ua.Active)
+		s.answer(s.renewing(r), unauthorized, challenge)
+		time.Sleep(time.Second)
+		r.Do("alice", ua.Command{Verb: ua.DoSubscribe})
+		r.await("how far it is", func(e ua.Event) bool {
+			return strings.Contains(e.Summary, "a SUBSCRIBE is under way: the password is asked for")
+		})
+		// Who types it takes longer than Timer N, which does not run.
+		s.pending(48 * time.Second)
+		refresh := s.takeSubscribe()
+		s.answer(refresh, "200 OK", "Expires: 3600")
+		s.notify("active;expires=3600", reginfo(1, "full", ours(register, "registered", 0)))
+		s.next("SIP/2.0 200")
+		if got := r.state("alice").Subscription; got.State != ua.Active || header(refresh, "Authorization") == "" {
+			t.Errorf("%+v\n%s", got, r.story())
 		}
 	})
 }

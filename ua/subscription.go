@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"regwatch/internal/wire"
+	"regwatch/reginfo"
 )
 
 // subKind is what a SUBSCRIBE is for.
@@ -99,6 +100,7 @@ type subscribeAnswer struct {
 	minExpires uint32
 	retryAfter uint32
 	hasRetry   bool
+	target     string // its Contact; "": none that can be one
 	retryAuth  bool
 	authFault  string
 }
@@ -303,6 +305,11 @@ func (s *subscription) answered(a subscribeAnswer, now time.Time) []effect {
 		}
 		if a.status == 204 && kind == subRenew {
 			s.notifyBy = time.Time{} // it says that no NOTIFY comes (RFC 6665 4.1.2.2, RFC 5839 6.3)
+		}
+		// RFC 3261 12.2.1.2; but Kamailio's S-CSCF writes the address-of-record there,
+		// and that is where the dialog is not.
+		if kind == subRenew && a.target != "" && !reginfo.SameURI(a.target, s.about) {
+			s.target = a.target
 		}
 		if kind == subOpen {
 			return s.finish(now) // the first NOTIFY tells, be it before or after
