@@ -100,6 +100,7 @@ type Agent struct {
 	notices []string
 	leaving *goodbye
 
+	cause    uint64 // number in the trace of the message that is being handled; 0: none
 	news     []news
 	last     *Snapshot
 	snapshot bool // the state may differ from last
@@ -108,6 +109,7 @@ type Agent struct {
 type heldChange struct {
 	change reginfo.Change
 	at     time.Time
+	cause  uint64 // that it was read from, see Event.Message
 }
 
 type secretState int
@@ -263,6 +265,8 @@ func (a *Agent) watch(now time.Time) {
 
 func (a *Agent) handle(input any, now time.Time) {
 	a.snapshot = true
+	a.cause = a.messageOf(input)
+	defer func() { a.cause = 0 }()
 	switch input := input.(type) {
 	case Command:
 		a.command(input, now)
@@ -475,7 +479,7 @@ func (a *Agent) next() time.Time {
 // however much a peer wrote where it quotes one.
 func (a *Agent) tell(at time.Time, summary string, detail Detail) {
 	const most = 1000
-	a.news = append(a.news, news{at, cut(summary, most), detail})
+	a.news = append(a.news, news{at, cut(summary, most), detail, a.cause})
 }
 
 // finding tells each finding once a run: a registrar that is wrong is wrong in

@@ -39,6 +39,10 @@ type Event struct {
 	Account string // "" for what concerns the whole run
 	Summary string // one plain sentence; may hold text from the network: show it made visible
 	Detail  Detail
+	// Message is the number, in the trace of the run, of the message that told it;
+	// 0 where it was read from none, such as by time or by the user's wish, and where
+	// there is no trace. It is for the eyes of this run and not in the event stream.
+	Message uint64
 }
 
 // Kind is the kind of the event's detail.

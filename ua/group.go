@@ -98,8 +98,10 @@ func (g *Group) Start(accounts ...Account) error {
 		}
 		names = append(names, accounts[i].Name)
 	}
-	g.hub.publish("", nil, []news{{g.now(), fmt.Sprintf("regwatch %s watches %d account(s)", g.options.Version, len(names)),
-		StartDetail{Version: g.options.Version, PID: os.Getpid(), Accounts: names}}})
+	g.hub.publish("", nil, []news{{
+		at: g.now(), summary: fmt.Sprintf("regwatch %s watches %d account(s)", g.options.Version, len(names)),
+		detail: StartDetail{Version: g.options.Version, PID: os.Getpid(), Accounts: names},
+	}})
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {

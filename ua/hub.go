@@ -34,6 +34,7 @@ type news struct {
 	at      time.Time
 	summary string
 	detail  Detail
+	message uint64 // see Event
 }
 
 // publish adds events of one account and its state after them; nil keeps the
@@ -43,7 +44,7 @@ func (h *hub) publish(account string, snapshot *Snapshot, list []news) {
 	defer h.mu.Unlock()
 	for _, n := range list {
 		h.seq++
-		event := Event{Run: h.run, Seq: h.seq, Time: n.at, Account: account, Summary: n.summary, Detail: n.detail}
+		event := Event{Run: h.run, Seq: h.seq, Time: n.at, Account: account, Summary: n.summary, Detail: n.detail, Message: n.message}
 		if len(h.events) < eventsKept {
 			h.events = append(h.events, event)
 		} else {

@@ -110,6 +110,7 @@ type Prompt struct {
 	Policy    Policy
 	Decision  Decision
 	ActAt     time.Time // when we register by ourselves; zero: never
+	Message   uint64    // that told it, as in Event
 }
 
 // Document is the last reginfo document.

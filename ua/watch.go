@@ -243,7 +243,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 		if a.pending() == regBind {
 			// Did it overtake the answer to our REGISTER, or was it overtaken? The
 			// answer tells.
-			a.deferred = append(a.deferred, heldChange{change, at})
+			a.deferred = append(a.deferred, heldChange{change, at, a.cause})
 			return
 		}
 		if change.Kind == reginfo.Vanished && known.source == FromPoll && a.reg.state == Retrying {
@@ -290,7 +290,9 @@ func (a *Agent) settleDeferred(now time.Time) {
 	}
 	held := a.deferred
 	a.deferred = nil
+	defer func(cause uint64) { a.cause = cause }(a.cause)
 	for _, h := range held {
+		a.cause = h.cause
 		known := a.evidence(h.at)
 		if !h.change.Row().Contact.CSeq.Present || h.change.Kind == reginfo.Vanished {
 			if a.reg.registered() && !a.justBound.Before(h.at) {
@@ -379,7 +381,7 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 	}
 	a.short = a.short || kick == KickShortened
 	prompt := a.reaction.kick(kick, a.account.policy(kick), Prompt{
-		Contact: contact, AOR: row.AOR, MatchedBy: m.by, Origin: j.origin, Evidence: j.evidence,
+		Contact: contact, AOR: row.AOR, MatchedBy: m.by, Origin: j.origin, Evidence: j.evidence, Message: a.cause,
 	}, left, at)
 	if kick.TakesOff() {
 		a.spent = a.answered
@@ -400,7 +402,7 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 // what was decided then does not hold (RFC 3680 4.7.1).
 func (a *Agent) rejectedToo(change reginfo.Change, m match, at time.Time) {
 	if a.pending() == regBind {
-		a.deferred = append(a.deferred, heldChange{change, at}) // its answer may be the later word
+		a.deferred = append(a.deferred, heldChange{change, at, a.cause}) // its answer may be the later word
 		return
 	}
 	if a.reg.state != Refused {

@@ -121,6 +121,47 @@ func (r *Ring) Messages() []Message {
 	return append(out, r.kept[:r.next]...)
 }
 
+// Since returns the kept messages with a higher number, oldest first, and the
+// number of the oldest that is kept at all: 0 where none is. It copies no more
+// than what it returns, so that a reader who comes again pays for the news only.
+func (r *Ring) Since(number uint64) (newer []Message, oldest uint64) {
+	if r == nil {
+		return nil, 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.kept) == 0 {
+		return nil, 0
+	}
+	oldest = r.number - uint64(len(r.kept)) + 1
+	if number >= r.number {
+		return nil, oldest
+	}
+	n := int(min(r.number-number, uint64(len(r.kept))))
+	newer = make([]Message, 0, n)
+	for i := len(r.kept) - n; i < len(r.kept); i++ {
+		newer = append(newer, r.kept[(r.next+i)%len(r.kept)])
+	}
+	return newer, oldest
+}
+
+// Find returns the newest message that match says yes to; it looks at no more
+// than the last most of them. match is called with the ring locked: it must be
+// quick and must not use the ring.
+func (r *Ring) Find(most int, match func(Message) bool) (m Message, ok bool) {
+	if r == nil {
+		return Message{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := len(r.kept) - 1; i >= 0 && len(r.kept)-i <= most; i-- {
+		if m := r.kept[(r.next+i)%len(r.kept)]; match(m) {
+			return m, true
+		}
+	}
+	return Message{}, false
+}
+
 // Total returns how many messages were ever added.
 func (r *Ring) Total() uint64 {
 	if r == nil {
