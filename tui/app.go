@@ -34,6 +34,8 @@ type app struct {
 	// errand runs f soon, in the order of calls, on another goroutine; false
 	// when too many wait.
 	errand func(f func()) bool
+	// page shows a text in the user's pager, and returns when that is left.
+	page func(text string) error
 	// guard wraps what runs on goroutines of the program.
 	guard func(tea.Cmd) tea.Cmd
 
@@ -44,6 +46,9 @@ type app struct {
 	view     *view
 	pager    *pager
 	messages messages
+	timeline timeline
+	prompt   *prompt // a line that is typed, instead of the footer
+	choice   *choice // a menu of keys, above the footer
 	panel    panel
 	ignored  []openPrompt // answered by ignoring, not closed yet
 	endings  []ending
@@ -80,7 +85,9 @@ func newApp(o Options, th *theme) *app {
 		errand:  func(f func()) bool { f(); return true },
 		guard:   func(c tea.Cmd) tea.Cmd { return c },
 	}
-	a.messages.at.follow = true
+	a.keys.save.SetEnabled(o.Save != nil)
+	a.keys.external.SetEnabled(o.Pager != nil)
+	a.messages.at.follow, a.timeline.at.follow = true, true
 	a.views = a.makeViews()
 	a.view = a.views[0]
 	for _, name := range o.Accounts {
@@ -115,6 +122,8 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = a.quit()
 	case leftMsg:
 		return a, tea.Quit
+	case sharedMsg:
+		a.shared(msg)
 	case adminMsg:
 		if msg.err != nil {
 			a.say(levelBad, fmt.Sprintf("%s: %v", msg.label, msg.err))
@@ -204,9 +213,10 @@ func (a *app) apply(u ua.Update) {
 			for _, acc := range a.accounts {
 				acc.add(e)
 			}
-			continue
+		} else {
+			a.named(e.Account).add(e)
 		}
-		a.named(e.Account).add(e)
+		a.timeline.add(e, a.account().name)
 	}
 }
 
@@ -233,6 +243,9 @@ func (a *app) named(name string) *account {
 // around but send nothing. Pasted text that says so does nothing at all.
 func (a *app) pressed(msg tea.KeyMsg) tea.Cmd {
 	if msg.Paste {
+		if a.prompt != nil {
+			a.prompt.insert(msg.Runes)
+		}
 		return nil
 	}
 	if msg.Type != tea.KeyRunes || msg.Alt || len(msg.Runes) < 2 {
@@ -253,6 +266,8 @@ func (a *app) press(k string, burst bool) tea.Cmd {
 		a.hinted = true
 	}
 	switch {
+	case a.prompt != nil && k != "ctrl+c":
+		return a.promptKey(k, burst)
 	case has(a.keys.quit, k):
 		return a.quit()
 	case a.quitting:
@@ -270,10 +285,13 @@ func (a *app) press(k string, burst bool) tea.Cmd {
 		return nil
 	case a.menu:
 		return a.menuKey(k, burst)
+	case a.choice != nil:
+		a.choiceKey(k)
+		return nil
 	case a.panelKey(k, burst, last):
 		return a.wake()
 	}
-	if burst && sendsSIP(k) {
+	if burst && (sendsSIP(k) || has(a.keys.save, k)) {
 		return nil
 	}
 	if a.pager != nil && a.pagerKey(k) {
@@ -319,6 +337,9 @@ func (a *app) look(k string) tea.Cmd {
 			return nil
 		}
 	}
+	if a.view.press != nil && a.pager == nil && a.view.press(k) {
+		return nil
+	}
 	switch {
 	case has(keys.removeAll, k):
 		a.asking = true
@@ -327,6 +348,13 @@ func (a *app) look(k string) tea.Cmd {
 	case has(keys.account, k):
 		a.current = (a.current + 1) % len(a.accounts)
 		a.pager = nil
+		a.retell()
+	case has(keys.save, k):
+		a.save()
+	case has(keys.copy, k):
+		return a.copy()
+	case has(keys.external, k):
+		return a.external()
 	case has(keys.pause, k):
 		a.pause()
 	case has(keys.clock, k):
@@ -386,6 +414,12 @@ func (a *app) menuKey(k string, burst bool) tea.Cmd {
 // closeMenu uncovers the panel: one that opened beneath is new to the eye.
 func (a *app) closeMenu() {
 	a.menu = false
+	a.uncover()
+}
+
+// uncover gives the panel its time again after something took the keys or stood
+// over it.
+func (a *app) uncover() {
 	if a.panel.unfolded() {
 		a.panel.shown = a.now()
 	}
@@ -397,7 +431,7 @@ func (a *app) quit() tea.Cmd {
 		a.callOff()
 		return tea.Quit
 	}
-	a.quitting, a.asking, a.menu = true, false, false
+	a.quitting, a.asking, a.menu, a.prompt, a.choice = true, false, false, nil, nil
 	if a.paused {
 		a.pause()
 	}

@@ -47,7 +47,7 @@ func TestAdminMenu(t *testing.T) {
 	b.show(snapshot(), past()...)
 	b.sees("A admin", "A, then d: be kicked")
 	b.keys("A")
-	b.sees("d  deactivate this device", "R  reject this device", "Esc closes")
+	b.sees("d deactivate this device", "R reject this device", "Esc closes")
 	b.keys("esc")
 	b.seesNot("deactivate this device", "be kicked")
 	b.keys("A", "z")
@@ -113,7 +113,7 @@ func TestMessages(t *testing.T) {
 		Raw: []byte("REGISTER sip:example.com SIP/2.0\r\nCSeq: 2 REGISTER\r\nAuthorization: Digest username=\"alice\", response=\"0123456789abcdef\"\r\n\r\n")})
 	b.o.Trace.Add(trace.Message{Direction: trace.Received, Transport: "udp", Time: noon, Raw: []byte("SIP/2.0 200 OK\r\nCSeq: 2 REGISTER\r\n\r\n")})
 	b.keys("3")
-	b.sees("messages: 2, newest first", "> udp", "< udp", "REGISTER sip:example.com", "SIP/2.0 200 OK")
+	b.sees("messages: 2, newest first", "> REGISTER         0.0 ms    2  signed  sip:example.com", "< 200 OK           0.0 ms    REGISTER 2")
 	b.keys("j", "r")
 	b.sees("message 1, sent to", "username=\"alice\"", "response=\"***\"")
 	b.seesNot("0123456789abcdef")
@@ -199,7 +199,7 @@ func TestPagerBreaksLongLines(t *testing.T) {
 	s.Document.Raw = []byte(strings.Repeat("x", 100) + "END\tTAB\n")
 	b.show(s)
 	b.keys("r")
-	b.sees(strings.Repeat("x", 76)+"\n", strings.Repeat("x", 24)+"END    TAB")
+	b.sees(strings.Repeat("x", 80)+"\n", strings.Repeat("x", 20)+"END    TAB")
 }
 
 func TestSelectionStaysWithItsContact(t *testing.T) {

@@ -75,13 +75,41 @@ func (b *bench) key(k string) {
 		msg = tea.KeyMsg{Type: tea.KeyEsc}
 	case "tab":
 		msg = tea.KeyMsg{Type: tea.KeyTab}
+	case "backspace":
+		msg = tea.KeyMsg{Type: tea.KeyBackspace}
+	case "ctrl+u":
+		msg = tea.KeyMsg{Type: tea.KeyCtrlU}
 	case "down":
 		msg = tea.KeyMsg{Type: tea.KeyDown}
 	case " ":
 		msg = tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")}
 	}
-	b.ticking = true // no timers: the test is the clock
-	b.Update(msg)
+	b.ticking = true                                                // no timers: the test is the clock
+	if _, cmd := b.Update(msg); cmd != nil && !b.panel.unfolded() { // whose command is a timer
+		b.ran(cmd())
+	}
+}
+
+// ran hands over what a command came back with.
+func (b *bench) ran(msg tea.Msg) {
+	switch msg := msg.(type) {
+	case sharedMsg:
+		b.Update(msg)
+	case tea.BatchMsg:
+		for _, cmd := range msg {
+			if cmd != nil {
+				b.ran(cmd())
+			}
+		}
+	}
+}
+
+// types types a text.
+func (b *bench) types(text string) {
+	b.t.Helper()
+	for _, r := range text {
+		b.key(string(r))
+	}
 }
 
 func (b *bench) after(d time.Duration) { b.at = b.at.Add(d) }
@@ -244,6 +272,7 @@ func kicked(id uint64, at time.Time) *ua.Snapshot {
 	s.Prompts = []ua.Prompt{{
 		ID: id, At: at, On: ua.KickDeactivated, Contact: c, AOR: s.AOR, MatchedBy: ua.ByInstance, Origin: ua.OriginNetwork,
 		Evidence: []string{`only the network says "deactivated"`}, Policy: ua.Ask, Decision: ua.Asked,
+		Message: 2,
 	}}
 	return s
 }

@@ -43,6 +43,8 @@ func (a *app) frame() []string {
 	switch {
 	case a.menu:
 		over = a.menuRows(a.w, body-least)
+	case a.choice != nil:
+		over = a.choiceRows(a.w, body-1)
 	case len(a.panel.open) > 0:
 		over = a.panelBlock(a.w, body-least-boolInt(a.h >= roomy))
 	}

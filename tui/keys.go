@@ -18,6 +18,8 @@ type keymap struct {
 	up, down, top, bottom, pageUp, pageDown key.Binding
 	details, raw, back                      key.Binding
 	pause, clock, help, quit                key.Binding
+	search, filter, ladder, message         key.Binding
+	save, copy, external                    key.Binding
 
 	// Those of the panel, while it is open and takes keys.
 	panelRegister, panelLater, panelIgnore, panelNotify key.Binding
@@ -55,6 +57,13 @@ func newKeymap(admin, accounts bool) *keymap {
 		details:  bind("Enter", "details", "enter"),
 		raw:      bind("r", "raw message or document", "r"),
 		back:     bind("Esc", "back", "esc"),
+		message:  bind("r", "its message", "r"),
+		search:   bind("/", "search", "/"),
+		filter:   bind("f", "filter", "f"),
+		ladder:   bind("d", "ladder", "d"),
+		save:     bind("s", "save messages", "s"),
+		copy:     bind("y", "copy", "y"),
+		external: bind("v", "view in $PAGER", "v"),
 		pause:    bind("p", "pause", "p"),
 		clock:    bind("t", "time format", "t"),
 		help:     bind("?", "help", "?"),
@@ -80,7 +89,7 @@ type group struct {
 func (k *keymap) groups() []group {
 	return []group{
 		{"capitals send SIP", []key.Binding{k.register, k.unregister, k.query, k.subscribe, k.unsubscribe, k.removeAll, k.ping, k.admin}},
-		{"small letters look", []key.Binding{k.details, k.raw, k.back, k.pause, k.clock, k.help, k.quit}},
+		{"small letters look", []key.Binding{k.details, k.raw, k.back, k.search, k.filter, k.ladder, k.save, k.copy, k.external, k.pause, k.clock, k.help, k.quit}},
 		{"views", []key.Binding{k.overview, k.timeline, k.messages, k.gruus, k.findings, k.account}},
 		{"lists", []key.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown}},
 		{"the panel that a kick opens", []key.Binding{k.panelRegister, k.panelLater, k.panelIgnore, k.panelNotify}},

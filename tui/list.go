@@ -11,6 +11,7 @@ type list struct {
 	selected int
 	top      int // first row shown
 	height   int // rows shown when last drawn; a page
+	drawn    int // count when last drawn
 	follow   bool
 }
 
@@ -70,12 +71,16 @@ func (l *list) handle(k string, keys *keymap) bool {
 // into the columns that it is told; it is called for visible rows only. The
 // selected row is marked by a character in the gutter: colour may be off.
 func (l *list) draw(width, height int, gutter gutter, th *theme, row func(i, width int) string) []string {
-	l.height = height
+	// What grew above pushes nothing out of its place, though there be room below.
+	settle := height != l.height || l.count < l.drawn
+	l.height, l.drawn = height, l.count
 	l.clamp()
 	if height > 0 && l.selected >= l.top+height {
 		l.top = l.selected - height + 1
 	}
-	l.top = max(min(l.top, l.count-height), 0)
+	if settle {
+		l.top = max(min(l.top, l.count-height), 0)
+	}
 	out := make([]string, 0, height)
 	for i := l.top; i < l.count && len(out) < height; i++ {
 		text := row(i, width-len(gutter.off))

@@ -10,9 +10,10 @@ import (
 // pager shows a text over the body: details, a raw message, the help. Its lines
 // are already fit for the terminal.
 type pager struct {
-	title string
-	lines []string
-	raw   bool // lines are somebody's own text: they are broken at the edge, not at words
+	title  string
+	lines  []string
+	raw    bool   // lines are somebody's own text: they begin at the edge and are broken there, so that a mouse selects nothing else
+	source []byte // of raw: what was on the wire
 
 	at     list
 	broken []string // lines for the width they were broken for
@@ -25,6 +26,7 @@ func newPager(title string, lines []string) *pager { return &pager{title: title,
 // each made visible.
 func newRawPager(th *theme, title string, raw []byte) *pager {
 	var lines []string
+	whole := raw
 	for len(raw) > 0 {
 		var line []byte
 		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
@@ -35,7 +37,18 @@ func newRawPager(th *theme, title string, raw []byte) *pager {
 		text := string(bytes.TrimSuffix(line, []byte("\r")))
 		lines = append(lines, visibleAll(strings.ReplaceAll(text, "\t", "    "), th.ascii))
 	}
-	return &pager{title: title, lines: lines, raw: true}
+	return &pager{title: title, lines: lines, raw: true, source: whole}
+}
+
+// text is the whole page, fit for a terminal.
+func (p *pager) text() string { return strings.Join(p.lines, "\n") + "\n" }
+
+// copied is what of it goes to the clipboard.
+func (p *pager) copied() string {
+	if p.raw {
+		return copyable(p.source)
+	}
+	return p.text()
 }
 
 func (p *pager) draw(w, rows int, th *theme) []string {
@@ -56,12 +69,16 @@ func (p *pager) draw(w, rows int, th *theme) []string {
 func (p *pager) reflow(w int) {
 	p.width, p.broken = w, nil
 	for _, line := range p.lines {
+		if p.raw {
+			p.broken = append(p.broken, broken(line, w, false)...)
+			continue
+		}
 		room := max(w-4, 10)
 		if width(line) <= w-2 {
 			p.broken = append(p.broken, " "+line)
 			continue
 		}
-		for i, part := range broken(line, room, !p.raw) {
+		for i, part := range broken(line, room, true) {
 			if i > 0 {
 				part = "  " + part
 			}

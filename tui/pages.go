@@ -1,11 +1,8 @@
 package tui
 
 import (
-	"bytes"
 	"fmt"
-	"time"
 
-	"regwatch/internal/trace"
 	"regwatch/ua"
 )
 
@@ -25,29 +22,17 @@ func (a *app) raw() {
 	a.say(levelNone, "no document yet")
 }
 
-// notifyPager shows the NOTIFY that told of what happened at a time: the last one
-// received by then; nil where none is kept.
-func (a *app) notifyPager(at time.Time) *pager {
-	a.messages.refresh(a.o.Trace)
-	for i := len(a.messages.kept) - 1; i >= 0; i-- {
-		m := a.messages.kept[i]
-		if m.Direction == trace.Received && bytes.HasPrefix(m.Raw, []byte("NOTIFY ")) && !m.Time.After(at.Add(100*time.Millisecond)) {
-			return a.messagePager(m)
-		}
-	}
-	return nil
-}
-
 func (a *app) documentPager(s *ua.Snapshot) *pager {
 	title := fmt.Sprintf("document version %s, received %s", s.Document.Version, a.clock.moment(s.Document.At, a.zone()))
 	return newRawPager(a.th, title, s.Document.Raw)
 }
 
-// showNotify opens the NOTIFY that told of a kick: the last one received by
-// then, and where none is kept the last document.
+// showNotify opens the message that told of a kick, and where it is kept no more
+// the last document.
 func (a *app) showNotify(p *openPrompt) {
-	if page := a.notifyPager(p.At); page != nil {
-		a.pager = page
+	a.messages.refresh(a.o.Trace)
+	if e := a.messages.index.at(p.Message); e != nil {
+		a.pager = a.messagePager(e.Message)
 		return
 	}
 	if s := a.named(p.account).live; s != nil && len(s.Document.Raw) > 0 {

@@ -247,7 +247,7 @@ func (a *app) panelKeys(w int) string {
 		}
 		out += part + "  "
 	}
-	if !a.panel.takes(a.now(), a.lastKey) {
+	if a.prompt != nil || !a.panel.takes(a.now(), a.lastKey) {
 		if wait := "(wait)"; width(out)+len(wait) < w {
 			out += wait
 		}

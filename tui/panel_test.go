@@ -103,7 +103,7 @@ func TestBurstsAndPastesConsentToNothing(t *testing.T) {
 	b.show(snapshot())
 	b.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("2UXy")})
 	b.did()
-	b.sees("[2 timeline]")
+	b.sees("timeline: 0 events", "nothing to copy")
 }
 
 func TestPanelFolds(t *testing.T) {

@@ -54,6 +54,14 @@ type Options struct {
 	// user presses q again.
 	Quit func(ctx context.Context)
 
+	// Save writes messages to a file, secrets masked; the end of its name decides
+	// the format. Without replace it fails with fs.ErrExist where the file is there.
+	// It may block. nil: no key for it.
+	Save func(path string, replace bool, messages []trace.Message) error
+	// Pager shows a text, fit for a terminal, in the user's pager, and returns when
+	// that is left or ctx ends. It has the terminal meanwhile. nil: no key for it.
+	Pager func(ctx context.Context, text string) error
+
 	Accounts []string      // names, in the order of the screen; more may turn up in snapshots
 	Admin    []AdminAction // none: no key for it
 	Trace    *trace.Ring   // nil: no messages to show
@@ -67,7 +75,8 @@ type Options struct {
 	Zone  *time.Location   // of the times shown; nil: local
 
 	// For runs without a terminal: where keys come from, where the screen goes,
-	// and its size where the output cannot tell.
+	// and its size where the output cannot tell. Two goroutines may write to Output at
+	// once, each whole frames or sequences; an *os.File keeps them apart.
 	Input         io.Reader
 	Output        io.Writer
 	Width, Height int
@@ -186,6 +195,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	errands := make(chan func(), 32)
 	a.leave, a.callOff, a.guard = leave, callOff, g.command
+	a.page = func(text string) error { return o.Pager(ctx, text) }
 	a.errand = func(f func()) bool {
 		select {
 		case errands <- f:

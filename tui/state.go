@@ -21,14 +21,14 @@ type account struct {
 	shown *ua.Snapshot
 
 	events  []ua.Event // oldest first
-	changes []ua.Event // those that the overview shows
+	changes []change   // those that the overview shows, what belongs together in one
 	found   []*found
 
-	bindings, timeline, gruus, findings list
+	bindings, gruus, findings list
 }
 
 func newAccount(name string) *account {
-	return &account{name: name, timeline: list{follow: true}}
+	return &account{name: name}
 }
 
 // found is a code of findings with how often it was met.
@@ -65,10 +65,8 @@ func sameContact(a, b *ua.Binding) bool {
 // add appends an event to the past.
 func (a *account) add(e ua.Event) {
 	a.events = kept(append(a.events, e))
-	a.timeline.grow(1)
-	a.timeline.set(len(a.events))
-	if isChange(e) {
-		a.changes = kept(append(a.changes, e))
+	if isChange(e) && !fold(a.changes, e) {
+		a.changes = kept(append(a.changes, change{Event: e}))
 	}
 	if d, ok := e.Detail.(ua.FindingDetail); ok {
 		a.addFinding(d, e.Time)
@@ -101,7 +99,7 @@ func rank(s finding.Severity) int {
 
 // kept drops the oldest events beyond the bound, a good many at a time so that
 // appending stays cheap.
-func kept(events []ua.Event) []ua.Event {
+func kept[E any](events []E) []E {
 	if len(events) <= keptEvents+keptEvents/4 {
 		return events
 	}

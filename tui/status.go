@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,14 +95,16 @@ func (a *app) footer(w int) string {
 		}
 		const ask, answers = " remove every binding of ", "? y/n"
 		return fit(a.th.bad.Render(ask+cutURI(aor, w-len(ask)-len(answers)-1)+answers), w)
-	case a.menu:
+	case a.prompt != nil:
+		return a.promptLine(w)
+	case a.menu || a.choice != nil:
 		return fit(" Esc closes", w)
 	}
 	tail := "  " + a.keyText(a.keys.help) + "  " + a.keyText(a.keys.quit)
 	out := ""
-	bindings := a.keys.footer()
+	bindings := append(slices.Clone(a.view.keys), a.keys.footer()...)
 	if a.pager != nil {
-		bindings = []key.Binding{a.keys.back, a.keys.down, a.keys.up, a.keys.pageDown, a.keys.pageUp, a.keys.top, a.keys.bottom}
+		bindings = []key.Binding{a.keys.back, a.keys.down, a.keys.up, a.keys.copy, a.keys.external, a.keys.pageDown, a.keys.pageUp, a.keys.top, a.keys.bottom}
 	}
 	for _, b := range bindings {
 		if !b.Enabled() {
@@ -126,19 +129,28 @@ func (a *app) keyText(b key.Binding) string {
 
 // menuRows draws the administrator's actions.
 func (a *app) menuRows(w, most int) []string {
-	out := []string{a.th.title("administrator of the registrar", w)}
-	// Two columns where one would be too tall.
-	actions := a.o.Admin
-	per, cols := len(actions), 1
-	if per > most-1 {
-		cols = 2
-		per = (len(actions) + 1) / 2
+	items := make([]keyHelp, len(a.o.Admin))
+	for i, act := range a.o.Admin {
+		items[i] = keyHelp{act.Key, act.Label}
 	}
-	for i := range min(per, max(most-1, 0)) {
+	return a.itemRows("administrator of the registrar", items, w, most)
+}
+
+// itemRows draws keys with what they do below a title, in as many columns as it
+// takes to be no taller than most.
+func (a *app) itemRows(title string, items []keyHelp, w, most int) []string {
+	out := []string{a.th.title(title, w)}
+	per := min(len(items), most-1)
+	if per < 1 {
+		return out
+	}
+	cols := (len(items) + per - 1) / per
+	per = (len(items) + cols - 1) / cols
+	for i := range per {
 		line := ""
 		for c := range cols {
-			if j := c*per + i; j < len(actions) {
-				line += fit(" "+a.th.key.Render(actions[j].Key)+"  "+cutEnd(actions[j].Label, w/cols-5), w/cols)
+			if j := c*per + i; j < len(items) {
+				line += fit(" "+a.th.key.Render(items[j].name)+" "+cutEnd(items[j].text, w/cols-4), w/cols)
 			}
 		}
 		out = append(out, fit(line, w))

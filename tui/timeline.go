@@ -2,8 +2,10 @@ package tui
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +15,9 @@ import (
 // whoWidth is the column of a timeline that says which device.
 const whoWidth = 12
 
-// timelineRow draws an event; before is the time of the event before it.
-func (a *app) timelineRow(e ua.Event, before time.Time, w int) string {
+// timelineRow draws an event with what is told of it; before is the time of the
+// event before it.
+func (a *app) timelineRow(e ua.Event, told string, before time.Time, w int) string {
 	if w < 56 {
 		// No room to say which device: most texts tell.
 		text := a.clock.moment(e.Time, a.zone()) + " "
@@ -22,7 +25,7 @@ func (a *app) timelineRow(e ua.Event, before time.Time, w int) string {
 		if isKick(e) {
 			mark = "! "
 		}
-		return text + cutEnd(mark+a.th.text(a.told(e)), w-width(text))
+		return text + cutEnd(mark+a.th.text(told), w-width(text))
 	}
 	mark := " "
 	if isKick(e) {
@@ -33,7 +36,7 @@ func (a *app) timelineRow(e ua.Event, before time.Time, w int) string {
 	if own {
 		who = a.th.own.Render(who)
 	}
-	text := cutEnd(a.th.text(a.told(e)), w-stampWidth-whoWidth-3)
+	text := cutEnd(a.th.text(told), w-stampWidth-whoWidth-3)
 	if isKick(e) {
 		text = a.th.bad.Render(text)
 	}
@@ -79,7 +82,7 @@ func whose(e ua.Event) (name string, own bool) {
 // told says what happened. Contacts are told in words of the screen's own, so
 // that who did it always stands at the same place; everything else is told by
 // its event.
-func (a *app) told(e ua.Event) string {
+func told(e ua.Event) string {
 	switch d := e.Detail.(type) {
 	case ua.ContactDetail:
 		text := d.Word() + byWhom(d.Origin)
@@ -109,64 +112,196 @@ func (a *app) told(e ua.Event) string {
 	return string(e.Kind())
 }
 
-// timelineRows draws the newest of events downwards, as many as there is room.
-func (a *app) timelineRows(events []ua.Event, w, rows int) []string {
-	l := list{count: len(events)}
+// timelineRows draws the newest of the changes downwards, as many as there is
+// room.
+func (a *app) timelineRows(changes []change, w, rows int) []string {
+	l := list{count: len(changes)}
 	return l.draw(w, rows, noGutter, a.th, func(i, w int) string {
-		return a.timelineRow(events[len(events)-1-i], timeBefore(events, i), w)
+		j := len(changes) - 1 - i
+		before := time.Time{}
+		if j > 0 {
+			before = changes[j-1].Time
+		}
+		return a.timelineRow(changes[j].Event, a.toldWhole(&changes[j]), before, w)
 	})
 }
 
-// timeBefore is the time of the event before the i-th newest.
-func timeBefore(events []ua.Event, i int) time.Time {
-	if j := len(events) - 2 - i; j >= 0 {
-		return events[j].Time
+// timeline is the view of what happened: the events that pass its filter, of one
+// account or of all.
+type timeline struct {
+	shown []ua.Event // those that pass, oldest first
+	at    list       // of shown, the newest first
+	seen  uint64     // Seq of the newest when the first row was last selected
+
+	kind     eventKind
+	whose    string // "", ownEvents or othersEvents
+	accounts bool   // of all
+	query    string // that they contain, in lower case
+}
+
+// eventKind is what the filter of the timeline lets pass.
+type eventKind string
+
+const (
+	everyEvent     eventKind = ""
+	ofRegistration eventKind = "registration"
+	ofContacts     eventKind = "contacts"
+	ofKicks        eventKind = "kicks"
+	ofGRUUs        eventKind = "GRUUs"
+	ofDocuments    eventKind = "documents"
+	ofFindings     eventKind = "findings"
+	ofRequests     eventKind = "requests"
+)
+
+const (
+	ownEvents    = "own"
+	othersEvents = "not own"
+)
+
+// eventKinds says which kinds of event pass.
+var eventKinds = map[eventKind][]ua.Kind{
+	ofRegistration: {ua.KindRegistration, ua.KindSubscription, ua.KindFlow, ua.KindAction},
+	ofContacts:     {ua.KindContact, ua.KindRegistrationState},
+	ofGRUUs:        {ua.KindGRUU},
+	ofDocuments:    {ua.KindDocument},
+	ofFindings:     {ua.KindFinding, ua.KindDisagreement},
+	ofRequests:     {ua.KindRequest},
+}
+
+// passes reports whether an event is one of those looked for; account is the one
+// on the screen.
+func (t *timeline) passes(e *ua.Event, account string) bool {
+	if !t.accounts && e.Account != "" && e.Account != account {
+		return false
 	}
-	return time.Time{}
+	if t.whose != "" {
+		if _, own := whose(*e); own != (t.whose == ownEvents) {
+			return false
+		}
+	}
+	switch t.kind {
+	case everyEvent:
+	case ofKicks:
+		if e.Kind() != ua.KindAction && !isKick(*e) {
+			return false
+		}
+	default:
+		if !slices.Contains(eventKinds[t.kind], e.Kind()) {
+			return false
+		}
+	}
+	if t.query == "" {
+		return true
+	}
+	who, _ := whose(*e)
+	return containsFold([]byte(who+" "+told(*e)+" "+e.Summary), t.query)
 }
 
-// timelineView is the list over the full height, with every event.
-func (a *app) timelineView(w, rows int) []string {
-	acc := a.account()
-	events := acc.events
-	out := []string{a.th.title(fmt.Sprintf("timeline: %d events, newest first, %s", len(events), a.clock), w)}
-	return append(out, acc.timeline.draw(w, rows-1, narrowGutter, a.th, func(i, w int) string {
-		return a.timelineRow(events[len(events)-1-i], timeBefore(events, i), w)
-	})...)
+// add takes a new event.
+func (t *timeline) add(e ua.Event, account string) {
+	if !t.passes(&e, account) {
+		return
+	}
+	t.shown = kept(append(t.shown, e))
+	t.at.grow(1)
+	t.at.set(len(t.shown))
+	if t.at.selected == 0 {
+		t.seen = e.Seq
+	}
 }
 
-// selectedEvent is the event under the mark of the timeline; nil: there is none.
-func (a *account) selectedEvent() *ua.Event {
-	if len(a.events) == 0 {
+// selected is the event under the mark; nil: there is none.
+func (t *timeline) selected() *ua.Event {
+	if len(t.shown) == 0 {
 		return nil
 	}
-	return &a.events[len(a.events)-1-a.timeline.selected]
+	return &t.shown[len(t.shown)-1-min(t.at.selected, len(t.shown)-1)]
+}
+
+// fresh is how many came since the newest was last looked at.
+func (t *timeline) fresh() int {
+	i, _ := slices.BinarySearchFunc(t.shown, t.seen+1, func(e ua.Event, seq uint64) int { return cmp.Compare(e.Seq, seq) })
+	return len(t.shown) - i
+}
+
+// retell fills the timeline anew after its filter or the account changed. What was
+// selected stays so where it passes; else the one before it is.
+func (a *app) retell() {
+	t := &a.timeline
+	was := t.selected()
+	t.shown = nil
+	for _, acc := range a.accounts {
+		for i := range acc.events {
+			// What concerns all is told to each.
+			if e := &acc.events[i]; t.passes(e, a.account().name) && (e.Account != "" || acc == a.account()) {
+				t.shown = append(t.shown, *e)
+			}
+		}
+	}
+	bySeq := func(a, b ua.Event) int { return cmp.Compare(a.Seq, b.Seq) }
+	slices.SortStableFunc(t.shown, bySeq)
+	t.at.set(len(t.shown))
+	if was == nil {
+		return
+	}
+	i, found := slices.BinarySearchFunc(t.shown, *was, bySeq)
+	if !found {
+		i--
+	}
+	t.at.selected = len(t.shown) - 1 - i
+	t.at.clamp()
+}
+
+// timelineView is the list over the full height.
+func (a *app) timelineView(w, rows int) []string {
+	t := &a.timeline
+	title := fmt.Sprintf("timeline: %d events", len(t.shown))
+	if t.accounts && len(a.accounts) > 1 {
+		title += " of all accounts"
+	}
+	if t.whose != "" {
+		title += ", " + t.whose
+	}
+	title += filterText(string(t.kind), t.query) + ", newest first, " + a.clock.String()
+	if t.at.selected > 0 && t.fresh() > 0 {
+		title += fmt.Sprintf(", %d new above", t.fresh())
+	}
+	out := []string{a.th.title(title, w)}
+	if len(t.shown) == 0 && len(a.account().events) > 0 {
+		return pad(append(out, "   "+cutEnd("none passes the filter: Esc shows all", w-3)), w, rows)
+	}
+	return append(out, t.at.draw(w, rows-1, narrowGutter, a.th, func(i, w int) string {
+		j := len(t.shown) - 1 - i
+		before := time.Time{}
+		if j > 0 {
+			before = t.shown[j-1].Time
+		}
+		text := told(t.shown[j])
+		if t.accounts && len(a.accounts) > 1 && t.shown[j].Account != "" {
+			text = t.shown[j].Account + ": " + text
+		}
+		return a.timelineRow(t.shown[j], text, before, w)
+	})...)
 }
 
 // eventPage is the page of the selected event.
 func (a *app) eventPage() *pager {
-	e := a.account().selectedEvent()
+	e := a.timeline.selected()
 	if e == nil {
 		return nil
 	}
 	return newPager("event", a.eventDetails(*e))
 }
 
-// eventNotify shows the NOTIFY behind the selected event.
-func (a *app) eventNotify() *pager {
-	e := a.account().selectedEvent()
-	if e == nil {
-		return nil
-	}
-	return a.notifyPager(e.Time)
-}
-
 // eventDetails is everything that an event holds, for the pager.
 func (a *app) eventDetails(e ua.Event) []string {
 	f := fields{th: a.th}
-	f.add("what", a.told(e))
+	f.add("what", told(e))
 	f.add("when", e.Time.In(a.zone()).Format("2006-01-02 15:04:05.000000 -07:00"))
 	f.add("in a sentence", e.Summary)
+	if e.Message > 0 {
+		f.add("told by", fmt.Sprintf("message %d (r shows it)", e.Message))
+	}
 	if d, ok := e.Detail.(ua.ContactDetail); ok {
 		for _, reason := range d.Evidence {
 			f.add("evidence", reason)

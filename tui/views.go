@@ -1,6 +1,10 @@
 package tui
 
-import "github.com/charmbracelet/bubbles/key"
+import (
+	"slices"
+
+	"github.com/charmbracelet/bubbles/key"
+)
 
 // view is one of the numbered views: what stands between header and footer.
 type view struct {
@@ -13,10 +17,13 @@ type view struct {
 	details func() *pager
 
 	// The rest may be left out.
-	least   func(body int) int // rows that a panel leaves to it; nil: a few
-	raw     func() *pager      // bytes behind the selected row; nil, also its result: the last document
-	refresh func()             // reads what it shows and nobody tells of
-	mark    func() string      // added to its name in the footer
+	least   func(body int) int  // rows that a panel leaves to it; nil: a few
+	press   func(k string) bool // keys of its own; false: this is none
+	copied  func() string       // what y copies of the selected row
+	keys    []key.Binding       // of its own, before all others in the footer
+	raw     func() *pager       // bytes behind the selected row; nil, also its result: the last document
+	refresh func()              // reads what it shows and nobody tells of
+	mark    func() string       // added to its name in the footer
 }
 
 // makeViews is the table of the views, in the order of their keys.
@@ -27,23 +34,30 @@ func (a *app) makeViews() []*view {
 	return []*view{
 		{
 			key: a.keys.overview, draw: a.overview, least: a.bindingRows,
-			list: func() *list { return &a.account().bindings }, details: a.bindingPage,
+			list: func() *list { return &a.account().bindings }, details: a.bindingPage, copied: a.bindingCopy,
 		},
 		{
 			key: a.keys.timeline, draw: simple(a.timelineView),
-			list: func() *list { return &a.account().timeline }, details: a.eventPage, raw: a.eventNotify,
+			list: func() *list { return &a.timeline.at }, details: a.eventPage, press: a.timelineKey, copied: a.eventCopy,
+			keys: []key.Binding{a.keys.details, a.keys.message, a.keys.filter, a.keys.search, a.keys.copy, a.keys.external},
 		},
 		{
 			key: a.keys.messages, draw: simple(a.messagesView), refresh: func() { a.messages.refresh(a.o.Trace) },
-			list: func() *list { return &a.messages.at }, details: a.messagePage, raw: a.messagePage,
+			list: a.messages.list, details: a.messagePage, raw: a.messagePage, press: a.messagesKey, copied: a.messageCopy,
+			keys: []key.Binding{a.keys.details, a.keys.ladder, a.keys.filter, a.keys.search, a.keys.save, a.keys.copy, a.keys.external, a.keys.pause},
 		},
 		{
 			key: a.keys.gruus, draw: simple(a.gruusView),
-			list: func() *list { return &a.account().gruus }, details: a.gruuPage,
+			list: func() *list { return &a.account().gruus }, details: a.gruuPage, copied: a.gruuCopy,
 		},
 		{
 			key: a.keys.findings, draw: simple(a.findingsView), mark: a.findingsMark,
 			list: func() *list { return &a.account().findings }, details: a.findingPage,
 		},
 	}
+}
+
+// viewOf is the view behind a key.
+func (a *app) viewOf(b key.Binding) *view {
+	return a.views[slices.IndexFunc(a.views, func(v *view) bool { return v.key.Help() == b.Help() })]
 }

@@ -33,6 +33,7 @@ type env struct {
 	configFile func() (string, error) // where the config is looked for
 	stateDir   string                 // "": nothing is kept
 	keyLog     string                 // $SSLKEYLOGFILE
+	pager      string                 // $PAGER
 	network    wire.Network           // nil: the machine's
 	screen     func(context.Context, tui.Options) error
 }
@@ -50,7 +51,7 @@ func machine() *env {
 	return &env{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		inTerminal: term.IsTerminal(os.Stdin.Fd()), outTerminal: term.IsTerminal(os.Stdout.Fd()),
-		signals: signals, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(), keyLog: os.Getenv("SSLKEYLOGFILE"),
+		signals: signals, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(), keyLog: os.Getenv("SSLKEYLOGFILE"), pager: os.Getenv("PAGER"),
 		screen: tui.Run,
 	}
 }

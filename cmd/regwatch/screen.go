@@ -5,7 +5,11 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"os"
+	"sync/atomic"
 
+	"regwatch/internal/capture"
+	"regwatch/internal/trace"
 	"regwatch/tui"
 	"regwatch/ua"
 )
@@ -45,14 +49,19 @@ func show(e *env, c *crew, more tui.Options) error {
 	atOnce, abort := context.WithCancel(context.Background())
 	defer abort()
 	var broken error
+	var paging atomic.Bool
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		select {
-		case <-e.signals:
-		case broken = <-c.broken:
-		case <-ctx.Done():
-			return
+		for wished := false; !wished; {
+			select {
+			case s := <-e.signals:
+				wished = s != os.Interrupt || !paging.Load() // Ctrl-C in the pager is meant for that
+			case broken = <-c.broken:
+				wished = true
+			case <-ctx.Done():
+				return
+			}
 		}
 		cancel()
 		select {
@@ -70,6 +79,14 @@ func show(e *env, c *crew, more tui.Options) error {
 		defer done()
 		defer context.AfterFunc(atOnce, done)()
 		c.close(ctx)
+	}
+	o.Save = func(path string, replace bool, messages []trace.Message) error {
+		return capture.Save(path, capture.Options{New: !replace}, messages)
+	}
+	o.Pager = func(ctx context.Context, text string) error {
+		paging.Store(true)
+		defer paging.Store(false)
+		return e.page(ctx, text)
 	}
 	o.Accounts = c.group.Accounts()
 	o.Trace = c.ring

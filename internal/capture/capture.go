@@ -29,6 +29,8 @@ type Options struct {
 	// Secrets leaves digest responses as they were. Who has such a file can
 	// guess the password at leisure: set it only where a user asked for it.
 	Secrets bool
+	// New fails with fs.ErrExist rather than replace what a file holds.
+	New bool
 }
 
 // Writer writes messages to a file, each with one write as soon as the disk
@@ -74,7 +76,34 @@ var ErrFormat = errors.New("the name has to end in .pcapng or .txt")
 // Create makes the file, mode 0600, replacing what it held. The end of its name
 // decides the format.
 func Create(path string, o Options) (*Writer, error) {
-	w := &Writer{path: path, masked: !o.Secrets, queue: make(chan entry, queueLength), ended: make(chan struct{})}
+	w, err := open(path, o)
+	if err != nil {
+		return nil, err
+	}
+	w.queue, w.ended = make(chan entry, queueLength), make(chan struct{})
+	go w.run()
+	return w, nil
+}
+
+// Save writes messages to a file, as Create and Add would, and blocks until all
+// are there. The error is that of the file.
+func Save(path string, o Options, messages []trace.Message) error {
+	w, err := open(path, o)
+	if err != nil {
+		return err
+	}
+	for _, m := range messages {
+		w.record(m)
+	}
+	if err := errors.Join(w.failure, w.file.Close()); err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	return nil
+}
+
+// open makes the file and writes what it begins with.
+func open(path string, o Options) (*Writer, error) {
+	w := &Writer{path: path, masked: !o.Secrets}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".pcapng":
 		w.format = newPcapng()
@@ -83,8 +112,12 @@ func Create(path string, o Options) (*Writer, error) {
 	default:
 		return nil, fmt.Errorf("trace %s: %w", path, ErrFormat)
 	}
+	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if o.New {
+		flags |= os.O_EXCL
+	}
 	var err error
-	if w.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+	if w.file, err = os.OpenFile(path, flags, 0o600); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
 	// A file from before may have been readable by others.
@@ -96,7 +129,6 @@ func Create(path string, o Options) (*Writer, error) {
 	if w.write(w.format.start()); w.failure != nil {
 		return nil, errors.Join(fmt.Errorf("trace: %w", w.failure), w.file.Close())
 	}
-	go w.run()
 	return w, nil
 }
 
@@ -143,16 +175,20 @@ func (w *Writer) run() {
 	defer guard.Recover(func(err error) { w.failure = err })
 	for e := range w.queue {
 		w.tellLost(e.lost)
-		shown := e.message.Raw
-		if w.masked {
-			shown = trace.Masked(shown)
-		}
-		w.write(w.format.message(e.message, shown))
+		w.record(e.message)
 	}
 	w.mu.Lock()
 	lost := w.lost
 	w.mu.Unlock()
 	w.tellLost(lost)
+}
+
+func (w *Writer) record(m trace.Message) {
+	shown := m.Raw
+	if w.masked {
+		shown = trace.Masked(shown)
+	}
+	w.write(w.format.message(m, shown))
 }
 
 func (w *Writer) tellLost(n int) {
