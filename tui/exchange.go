@@ -67,8 +67,8 @@ func (e *entry) key() exchangeKey {
 		}
 	}
 	branch := e.branch
-	if branch == "" {
-		branch = e.callID
+	if branch == "" { // then who sent it has to do
+		branch = e.callID + " " + e.Remote.String()
 	}
 	return exchangeKey{branch, e.cseq, e.method, asked}
 }

@@ -130,10 +130,12 @@ func (a *app) toldWhole(c *change) string {
 // gruus says what became of GRUUs along with the change.
 func (c *change) gruus() string {
 	text := ""
-	if c.public > 0 {
+	switch {
+	case c.public > 0 && c.temporary > 0:
+		text += ", new GRUUs"
+	case c.public > 0:
 		text += ", new public GRUU"
-	}
-	if c.temporary > 0 {
+	case c.temporary > 0:
 		text += ", " + several(c.temporary, "new temporary GRUU")
 	}
 	if c.gone > 0 {

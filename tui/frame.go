@@ -6,13 +6,17 @@ import (
 	"strings"
 )
 
-// View implements tea.Model: exactly as many lines as the terminal has rows,
-// each exactly as wide.
+// View implements tea.Model: exactly as many lines as the terminal has rows. The
+// blanks at their ends are left out, so that a mouse selects text alone.
 func (a *app) View() string {
 	if a.w <= 0 || a.h <= 0 {
 		return ""
 	}
-	return strings.Join(a.frame(), "\n")
+	rows := a.frame()
+	for i, row := range rows {
+		rows[i] = strings.TrimRight(row, " ")
+	}
+	return strings.Join(rows, "\n")
 }
 
 // frame lays the screen out from both ends: header above, then what is below

@@ -134,14 +134,13 @@ func (a *app) ladderView(w, rows int) []string {
 	m := &a.messages
 	l := &m.ladder
 	numbers := l.shownIn(m.shown)
-	title := fmt.Sprintf("ladder: %d messages of call %s", len(numbers), cutMiddle(a.th.text(l.callID), 24))
-	if l.mode == ofAll {
-		title = fmt.Sprintf("ladder: %d messages%s", len(numbers), filterText(string(m.kind), m.query))
+	title := fmt.Sprintf("ladder: %d messages", len(numbers)) + a.heldMessages()
+	if l.mode == ofDialog {
+		title += ", call " + cutMiddle(a.th.text(l.callID), 24)
+	} else {
+		title += filterText(string(m.kind), m.query)
 	}
 	title += ", oldest first"
-	if a.paused {
-		title += fmt.Sprintf(", paused, %d new", a.o.Trace.Total()-m.total)
-	}
 	// Whoever stands at the newest follows.
 	if last := l.rungs.count - 1; l.rungs.count > 0 && l.rungs.selected == last {
 		l.rungs.selected = len(numbers) - 1
@@ -183,7 +182,7 @@ func newLanes(peers []string, w int) lanes {
 	n := max(min(len(peers), (w-1)/leastLane), 1)
 	l := lanes{peers: slices.Clone(peers[:min(n, len(peers))]), width: w}
 	if len(peers) > n {
-		l.peers[n-1] = fmt.Sprintf("%d others", len(peers)-n+1)
+		l.peers[n-1] = "others"
 	}
 	for i := range n {
 		l.at = append(l.at, (w-1)*(i+1)/n)
@@ -200,17 +199,17 @@ func (l lanes) lane(peer string) int {
 	return l.at[i]
 }
 
-// heads names the lanes: each to the left of its line, so that the last fits.
+// heads names the lanes: each above its line, as far as there is room.
 func (l lanes) heads(th *theme) string {
 	out := thisDevice
 	for i, peer := range l.peers {
-		before := 0
-		if i > 0 {
-			before = l.at[i-1] + 1
+		room := l.width - width(out) - 1
+		if i < len(l.peers)-1 {
+			room = min(room, l.width/len(l.peers)-2)
 		}
-		room := l.at[i] + 1 - max(before, width(out)+1)
-		name := cutMiddle(th.text(peer), max(room, 0))
-		out = fit(out, l.at[i]+1-width(name)) + name
+		name := cutMiddle(th.text(peer), room)
+		start := min(l.at[i]-width(name)/2, l.width-width(name))
+		out = fit(out, max(start, width(out)+1)) + name
 	}
 	return out
 }
@@ -218,16 +217,16 @@ func (l lanes) heads(th *theme) string {
 // arrow draws a message from lane to lane, with its words in the middle.
 func (l lanes) arrow(e *entry, th *theme, now time.Time) string {
 	to := l.lane(peerOf(e))
-	words := th.text(e.label)
-	if e.request() {
-		words = cutEnd(words, 14) + " " + th.text(cutEnd(e.cseq, 10))
-	}
-	pairing := e.pairing(now)
+	words, pairing := th.text(e.label), e.pairing(now)
 	if pairing != "" {
 		pairing = ", " + pairing
 	}
 	room := to - 1 // between the lines
-	words = " " + cutEnd(strings.TrimSpace(words), max(room-6-width(pairing), 4)) + pairing + " "
+	most := max(room-6-width(pairing), 4)
+	if number := th.text(e.cseq); e.request() && width(words)+1+width(number) <= most {
+		words += " " + number
+	}
+	words = " " + cutEnd(words, most) + pairing + " "
 	words = head(words, room-2)
 	shaft := room - 1 - width(words)
 	left := strings.Repeat("-", max(shaft/2, 0))

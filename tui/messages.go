@@ -69,7 +69,8 @@ func from(numbers []uint64, oldest uint64) []uint64 {
 	return numbers[i:]
 }
 
-// passes reports whether a message is one of those looked for.
+// passes reports whether a message is one of those looked for: its own text or
+// its row contains the query.
 func (m *messages) passes(e *entry) bool {
 	switch m.kind {
 	case everyMessage:
@@ -86,7 +87,7 @@ func (m *messages) passes(e *entry) bool {
 			return false
 		}
 	}
-	return containsFold(e.Raw, m.query)
+	return containsFold(e.Raw, m.query) || containsFold([]byte(e.label+" "+e.summary), m.query)
 }
 
 // containsFold reports whether text contains the query, which is in lower case,
@@ -142,6 +143,7 @@ func (m *messages) narrow(kind messageKind, query string) {
 		}
 	}
 	m.at.set(len(m.shown))
+	m.seen = m.total
 	if selected != nil {
 		m.pick(selected.Number)
 	}
@@ -197,13 +199,10 @@ func (a *app) messagesView(w, rows int) []string {
 	if m.kind != everyMessage || m.query != "" {
 		title = fmt.Sprintf("messages: %d of %d", len(m.shown), len(m.entries))
 	}
-	title += filterText(string(m.kind), m.query) + ", newest first"
-	switch {
-	case a.paused:
-		title += fmt.Sprintf(", paused, %d new", a.o.Trace.Total()-m.total)
-	case m.at.selected > 0 && m.fresh() > 0:
+	if m.at.selected > 0 && m.fresh() > 0 && !a.paused {
 		title += fmt.Sprintf(", %d new above", m.fresh())
 	}
+	title += a.heldMessages() + filterText(string(m.kind), m.query) + ", newest first"
 	out := []string{a.th.title(title, w)}
 	if len(m.shown) == 0 {
 		text := "none yet"
@@ -232,6 +231,14 @@ func (a *app) messagesView(w, rows int) []string {
 		out = append(out, m.preview.draw(w, rows-len(out), a.th)...)
 	}
 	return out
+}
+
+// heldMessages says in a title how many messages a pause holds back.
+func (a *app) heldMessages() string {
+	if !a.paused {
+		return ""
+	}
+	return fmt.Sprintf(", paused, %d new", a.o.Trace.Total()-a.messages.total)
 }
 
 // filterText says in a title what passes.

@@ -116,7 +116,7 @@ func TestFindingTheNotifyBehindAnEvent(t *testing.T) {
 	b.keys("esc")
 	b.sees(">14:02:49.545  < NOTIFY           1.0 ms")
 	b.keys("d")
-	b.sees("ladder: 6 messages of call 9987@192.0.2.7", ">14:02:49.545  |<--")
+	b.sees("ladder: 6 messages, call 9987@192.0.2.7", ">14:02:49.545  |<--")
 	b.keys("2")
 	b.sees("timeline: 2 events, kicks", ">14:02:52.598")
 	b.keys("esc", "G", "r")
@@ -206,7 +206,7 @@ func TestMessagesDoNotMoveWhatIsLookedAt(t *testing.T) {
 	b.sees("> ", "OPTIONS")
 	b.keys("p")
 	more(7)
-	b.sees("messages: 16, newest first, paused, 7 new")
+	b.sees("messages: 16, paused, 7 new, newest first")
 	b.keys("d")
 	b.sees("paused, 7 new")
 	b.keys("esc", "p")
@@ -215,6 +215,50 @@ func TestMessagesDoNotMoveWhatIsLookedAt(t *testing.T) {
 	b.keys("f", "n", "G")
 	more(3)
 	b.seesNot("new above")
+}
+
+// Whoever stands at the newest message of a ladder follows; others stay.
+func TestLadderFollowsItsEnd(t *testing.T) {
+	b := talked(t, 80, 24, nil)
+	more := func(callID string) {
+		b.o.Trace.Add(trace.Message{Time: b.at, Direction: trace.Sent, Transport: "udp", Remote: proxyAddr, Raw: []byte("SUBSCRIBE sip:new SIP/2.0\r\nCSeq: 9 SUBSCRIBE\r\nCall-ID: " + callID + "\r\n\r\n")})
+		b.Update(tickMsg{})
+	}
+	b.keys("3", "d")
+	more(subscribeCall)
+	b.sees("ladder: 7 messages", ">14:05:01.000  |-")
+	more(registerCall)
+	b.sees("ladder: 7 messages")
+	b.keys("k")
+	more(subscribeCall)
+	b.sees("ladder: 8 messages", ">14:02:49.546  |-")
+	b.keys("d")
+	b.sees("ladder: 14 messages", ">14:02:49.546  |-")
+	b.keys("/")
+	b.types("notify 2")
+	b.keys("enter")
+	b.sees("ladder: 2 messages, /notify 2", ">14:02:49.546")
+	b.keys("f", "e")
+	b.sees("ladder: 0 messages, refusals")
+	b.keys("enter", "y", "d", "esc", "esc")
+	b.sees("messages: 14, newest first")
+}
+
+// Of many peers those that have no room share the last lane.
+func TestLadderOfManyPeers(t *testing.T) {
+	b := newBench(t, 120, 40, nil)
+	b.show(snapshot())
+	for i := range 20 {
+		remote := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 5060)
+		b.o.Trace.Add(trace.Message{Time: b.at, Direction: trace.Received, Transport: "udp", Remote: remote, Raw: []byte("OPTIONS sip:x SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n")})
+	}
+	b.seesNot("again")
+	b.keys("3", "d", "d")
+	b.sees("this device", "udp 10.0.0.0:5060", "udp 10.0.0.2:5060", "others")
+	b.golden("ladder-peers-120x40")
+	for b.w = 40; b.w < 200; b.w += 7 {
+		b.screen()
+	}
 }
 
 // rowsOf is the rows of a list, without its title and what is around.
@@ -282,9 +326,9 @@ func TestTimelineFilters(t *testing.T) {
 	b.keys("f", "o")
 	b.sees("events, not own, newest", "203.0.113.9  ")
 	b.keys("esc", "f", "m")
-	b.sees("13 events of all accounts", "bob: bob registers", "alice: ")
+	b.sees("13 events, of all accounts", "bob: bob registers", "alice: ")
 	b.keys("tab")
-	b.sees("13 events of all accounts")
+	b.sees("13 events, of all accounts")
 	b.keys("f", "m")
 	b.sees("timeline: 1 events, newest", "bob registers")
 	b.show(bob, ua.Event{Seq: 21, Time: noon, Account: "alice", Summary: "not here", Detail: ua.RegistrationDetail{}})

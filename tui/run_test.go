@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"regwatch/ua"
 )
 
@@ -218,5 +220,67 @@ func TestPanicsRestoreTheTerminal(t *testing.T) {
 			}
 			term.leftScreen(t)
 		})
+	}
+}
+
+// The user's pager has the terminal while it runs, is given what is on the page,
+// and the screen comes back.
+func TestRunPages(t *testing.T) {
+	term := newTerminal()
+	o := term.options()
+	paged := make(chan string, 1)
+	o.Pager = func(_ context.Context, text string) error {
+		paged <- text
+		return errors.New("no such program")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := start(ctx, o)
+	term.waitFor(t, "REGISTERED")
+	term.key.Write([]byte("v"))
+	text := <-paged
+	if !strings.Contains(text, "recognised by") || !strings.Contains(text, aliceURI) {
+		t.Errorf("paged %q", text)
+	}
+	term.waitFor(t, "pager: no such program")
+	cancel() // a pipe, unlike a terminal, gives no key back that the old reader took
+	if err := wait(t, done); err != nil {
+		t.Error(err)
+	}
+	term.leftScreen(t)
+}
+
+// A signal ends the pager too: the way out must not wait for it.
+func TestRunEndsWhilePaging(t *testing.T) {
+	term := newTerminal()
+	o := term.options()
+	paging := make(chan struct{})
+	o.Pager = func(ctx context.Context, _ string) error {
+		close(paging)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := start(ctx, o)
+	term.waitFor(t, "REGISTERED")
+	term.key.Write([]byte("v"))
+	<-paging
+	cancel()
+	if err := wait(t, done); err != nil {
+		t.Error(err)
+	}
+	term.leftScreen(t)
+}
+
+// What is copied reaches the terminal whole, between frames.
+func TestRunCopies(t *testing.T) {
+	term := newTerminal()
+	done := start(t.Context(), term.options())
+	term.waitFor(t, "REGISTERED")
+	term.key.Write([]byte("y"))
+	term.waitFor(t, ansi.SetSystemClipboard(aliceURI))
+	term.waitFor(t, "copied 27 bytes (OSC 52)")
+	term.key.Write([]byte("q"))
+	if err := wait(t, done); err != nil {
+		t.Error(err)
 	}
 }

@@ -241,6 +241,9 @@ func (a *app) retell() {
 	bySeq := func(a, b ua.Event) int { return cmp.Compare(a.Seq, b.Seq) }
 	slices.SortStableFunc(t.shown, bySeq)
 	t.at.set(len(t.shown))
+	if n := len(t.shown); n > 0 {
+		t.seen = t.shown[n-1].Seq
+	}
 	if was == nil {
 		return
 	}
@@ -256,16 +259,16 @@ func (a *app) retell() {
 func (a *app) timelineView(w, rows int) []string {
 	t := &a.timeline
 	title := fmt.Sprintf("timeline: %d events", len(t.shown))
+	if t.at.selected > 0 && t.fresh() > 0 {
+		title += fmt.Sprintf(", %d new above", t.fresh())
+	}
 	if t.accounts && len(a.accounts) > 1 {
-		title += " of all accounts"
+		title += ", of all accounts"
 	}
 	if t.whose != "" {
 		title += ", " + t.whose
 	}
 	title += filterText(string(t.kind), t.query) + ", newest first, " + a.clock.String()
-	if t.at.selected > 0 && t.fresh() > 0 {
-		title += fmt.Sprintf(", %d new above", t.fresh())
-	}
 	out := []string{a.th.title(title, w)}
 	if len(t.shown) == 0 && len(a.account().events) > 0 {
 		return pad(append(out, "   "+cutEnd("none passes the filter: Esc shows all", w-3)), w, rows)

@@ -171,6 +171,13 @@ func TestHostileText(t *testing.T) {
 					}
 					b.o.Trace.Add(trace.Message{Time: noon, Direction: trace.Received, Transport: text, Remote: netip.MustParseAddrPort("192.0.2.1:5060"), Raw: []byte(text)})
 					b.o.Trace.Add(trace.Message{Time: noon, Direction: trace.Received, Transport: "udp", Raw: []byte("NOTIFY " + text + "\r\nCSeq: " + text + "\r\n\r\n" + text)})
+					for _, first := range []string{"SIP/2.0 " + text, "SIP/2.0 500 " + text, text + " " + text + " SIP/2.0"} {
+						fields := ""
+						for _, name := range []string{"Via", "Call-ID", "CSeq", "Expires", "Retry-After", "Subscription-State", "Content-Type", "Contact"} {
+							fields += name + ": " + text + "\r\n"
+						}
+						b.o.Trace.Add(trace.Message{Time: noon, Direction: trace.Sent, Transport: "udp", Raw: []byte(first + "\r\n" + fields + "\r\n" + text)})
+					}
 					b.show(&clean, events...)
 					views := []string{"1"} // the header is what differs
 					if state == ua.Registered && i == 0 {
@@ -196,7 +203,7 @@ func drawAll(t *testing.T, b *bench, views []string) {
 	n := 0
 	defer func() { b.w, b.h = size[0], size[1]; b.pager = nil }()
 	for _, v := range views {
-		for _, key := range []string{"", "enter", "esc", "r", "esc", "j", "j", "enter", "esc"} {
+		for _, key := range []string{"", "enter", "esc", "r", "esc", "j", "j", "enter", "esc", "d", "d", "y", "f", "esc", "/", "x", "esc", "d"} {
 			b.panel.folded = key == "j"
 			if key != "" {
 				b.keys(key)
@@ -211,7 +218,7 @@ func drawAll(t *testing.T, b *bench, views []string) {
 				t.Fatalf("%d lines on a terminal of %d", n, b.h)
 			}
 			for line := range strings.SplitSeq(frame, "\n") {
-				if n := ansi.StringWidth(line); n != b.w {
+				if n := ansi.StringWidth(line); n > b.w {
 					t.Fatalf("a line of %d columns on a terminal of %d: %q", n, b.w, line)
 				}
 				harmless(t, withoutOurStyles(line))

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -130,6 +131,41 @@ func TestCreateErrors(t *testing.T) {
 		}
 	}
 	if _, err := Create(filepath.Join(t.TempDir(), "none", "x.txt"), Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Save writes what Create and Add do, all of it however much there is, and New
+// leaves what is there alone.
+func TestSave(t *testing.T) {
+	messages := make([]trace.Message, 2*queueLength)
+	for i := range messages {
+		messages[i] = trace.Message{Number: uint64(i + 1), Direction: trace.Sent, Raw: []byte("REGISTER sip:x SIP/2.0\r\nAuthorization: Digest response=\"secret\"\r\n\r\n")}
+	}
+	path := filepath.Join(t.TempDir(), "x.txt")
+	if err := Save(path, Options{New: true}, messages); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(content), "REGISTER sip:x") != len(messages) || strings.Contains(string(content), "secret") {
+		t.Errorf("%d bytes, %v", len(content), err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := Save(path, Options{New: true}, nil); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v", err)
+	}
+	if again, _ := os.ReadFile(path); len(again) != len(content) {
+		t.Error("the file was changed")
+	}
+	if err := Save(path, Options{}, messages[:1]); err != nil {
+		t.Error(err)
+	}
+	if again, _ := os.ReadFile(path); strings.Count(string(again), "REGISTER sip:x") != 1 {
+		t.Error("the file was not replaced")
+	}
+	if err := Save(filepath.Join(t.TempDir(), "x.gif"), Options{}, nil); !errors.Is(err, ErrFormat) {
 		t.Errorf("got %v", err)
 	}
 }
