@@ -160,12 +160,11 @@ func readEntry(m trace.Message) entry {
 		e.method = e.label
 	}
 	kind := ""
-	for line := range bytes.SplitSeq(head, []byte("\n")) {
-		name, value, found := bytes.Cut(line, []byte(":"))
-		if !found {
-			continue
-		}
-		switch strings.ToLower(short(name)) {
+	for len(head) > 0 {
+		line, head, _ = bytes.Cut(head, []byte("\n"))
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		var lower [len("proxy-authorization")]byte
+		switch string(lower[:lowered(lower[:], bytes.TrimSpace(name))]) {
 		case "via", "v":
 			if e.branch == "" {
 				e.branch = branchOf(value)
@@ -205,6 +204,21 @@ func readEntry(m trace.Message) entry {
 	}
 	e.summary = strings.TrimSpace(number + "  " + strings.Join(facts, "  "))
 	return e
+}
+
+// lowered writes a header's name in lower case, and returns its length; 0 where it
+// is longer than any that is looked for.
+func lowered(to, name []byte) int {
+	if len(name) > len(to) {
+		return 0
+	}
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		to[i] = c
+	}
+	return len(name)
 }
 
 // short is a value of its own, which does not hold on to the message.

@@ -39,9 +39,12 @@ func fold(changes []change, e ua.Event) bool {
 func (c *change) takes(e ua.Event) bool {
 	switch d := e.Detail.(type) {
 	case ua.GRUUDetail:
-		_, alone := c.Detail.(ua.GRUUDetail)
-		if !alone && !c.binds() {
-			return false
+		switch c.Detail.(type) {
+		case ua.GRUUDetail, ua.RegistrationDetail:
+		default:
+			if !c.binds() {
+				return false
+			}
 		}
 		c.count(d)
 		return true

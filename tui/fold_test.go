@@ -40,6 +40,7 @@ func TestOverviewFoldsARegistration(t *testing.T) {
 		"another's doing":         {[]told{{register, answer}, {notify, by}}, []string{"refreshed from elsewhere, not by us: expires 3600", "said"}},
 		"GRUUs of another answer": {[]told{{notify, gruu(ua.Invalidated, ua.TemporaryGRUU)}, {register, answer}}, []string{"said", "said"}},
 		"GRUUs alone":             {[]told{{notify, gruu(ua.Invalidated, ua.TemporaryGRUU)}, {notify, gruu(ua.Invalidated, ua.TemporaryGRUU)}}, []string{"2 temporary GRUUs ended"}},
+		"the end":                 {[]told{{notify, ua.RegistrationDetail{State: ua.Unregistered}}, {notify, gruu(ua.Invalidated, ua.TemporaryGRUU)}}, []string{"said, temporary GRUU ended"}},
 		"not registered":          {[]told{{register, ua.RegistrationDetail{State: ua.Retrying}}, {notify, word}}, []string{whole, "said"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,6 +47,7 @@ func (m *messages) refresh(ring *trace.Ring) {
 	before := len(m.shown)
 	m.shown = from(m.shown, oldest)
 	m.ladder.drop(oldest, before-len(m.shown))
+	m.entries = slices.Grow(m.entries, len(newer))
 	passed := 0
 	for _, message := range newer {
 		e := m.add(message)

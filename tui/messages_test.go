@@ -482,6 +482,30 @@ func TestContainsFold(t *testing.T) {
 	}
 }
 
+// What a message costs once, when it comes, and what narrowing a hundred thousand
+// costs at a key.
+func BenchmarkIndex(b *testing.B) {
+	ring := trace.NewRing(100_000)
+	talk := conversation()
+	for i := range 100_000 {
+		ring.Add(talk[i%len(talk)])
+	}
+	b.Run("message", func(b *testing.B) {
+		var m messages
+		for i := 0; b.Loop(); i++ {
+			m.add(talk[i%len(talk)])
+		}
+	})
+	b.Run("search of 100000", func(b *testing.B) {
+		var m messages
+		m.refresh(ring)
+		for b.Loop() {
+			m.narrow(everyMessage, "")
+			m.narrow(everyMessage, "deactivated")
+		}
+	})
+}
+
 // A frame of many messages costs what one of few does.
 func BenchmarkMessages(b *testing.B) {
 	for _, n := range []int{10, 100_000} {
