@@ -307,8 +307,7 @@ func (a *app) messagePager(m trace.Message) *pager {
 // was filtered, and shows it; false where it is not kept.
 func (a *app) goToMessage(number uint64) bool {
 	m := &a.messages
-	m.refresh(a.o.Trace)
-	e := m.index.at(number)
+	e := a.messageOf(number)
 	if e == nil {
 		return false
 	}
@@ -320,4 +319,14 @@ func (a *app) goToMessage(number uint64) bool {
 	m.pick(number)
 	a.pager = a.messagePager(e.Message)
 	return true
+}
+
+// messageOf is the message with that number; nil where it is not kept. A pause
+// gives way where it holds that one back.
+func (a *app) messageOf(number uint64) *entry {
+	if e := a.messages.index.at(number); e != nil {
+		return e
+	}
+	a.messages.refresh(a.o.Trace)
+	return a.messages.index.at(number)
 }

@@ -367,6 +367,8 @@ func TestSavingATrace(t *testing.T) {
 	b.types("kick.txt")
 	b.key("enter")
 	b.sees("kick.txt is there already: replace it? y/n")
+	b.key("y") // meant for something else
+	b.sees("replace it? y/n")
 	b.keys("n")
 	b.sees("left as it is")
 	if s.files["kick.txt"] != 99 {

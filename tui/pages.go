@@ -30,8 +30,7 @@ func (a *app) documentPager(s *ua.Snapshot) *pager {
 // showNotify opens the message that told of a kick, and where it is kept no more
 // the last document.
 func (a *app) showNotify(p *openPrompt) {
-	a.messages.refresh(a.o.Trace)
-	if e := a.messages.index.at(p.Message); e != nil {
+	if e := a.messageOf(p.Message); e != nil {
 		a.pager = a.messagePager(e.Message)
 		return
 	}

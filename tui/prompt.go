@@ -2,6 +2,7 @@ package tui
 
 import (
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -17,6 +18,7 @@ type prompt struct {
 	enter func(text string) tea.Cmd // with Enter
 	esc   func()                    // with Esc; nil: nothing more happens
 	yes   func() tea.Cmd            // makes it a question: y does it, everything else does not
+	since time.Time                 // of a question that opened by itself: no key is an answer right then
 }
 
 // More characters than this nobody types.
@@ -52,6 +54,9 @@ func (a *app) ask(p *prompt) { a.prompt = p }
 func (a *app) promptKey(k string, burst bool) tea.Cmd {
 	p := a.prompt
 	if p.yes != nil {
+		if a.now().Sub(p.since) < panelPause {
+			return nil
+		}
 		a.closePrompt()
 		if k == "y" && !burst {
 			return p.yes()

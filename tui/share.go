@@ -28,7 +28,10 @@ type sharedMsg struct {
 
 func (a *app) shared(m sharedMsg) {
 	switch {
-	case m.ask != nil && !a.quitting:
+	case m.ask != nil && (a.quitting || a.prompt != nil):
+		a.say(levelNone, "nothing saved: "+m.ask.label)
+	case m.ask != nil:
+		m.ask.since = a.now()
 		a.ask(m.ask)
 	case m.err != nil:
 		a.say(levelBad, m.err.Error())
@@ -41,7 +44,9 @@ func (a *app) shared(m sharedMsg) {
 // those that it shows, elsewhere all.
 func (a *app) save() {
 	m := &a.messages
-	m.refresh(a.o.Trace)
+	if !a.paused {
+		m.refresh(a.o.Trace)
+	}
 	var messages []trace.Message
 	if a.view == a.viewOf(a.keys.messages) {
 		for _, number := range m.ladder.shownIn(m.shown) {
