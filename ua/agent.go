@@ -80,9 +80,11 @@ type Agent struct {
 	ledger   ledger
 	reaction reaction
 	reported map[string]bool // findings already told
-	document Document
+	document Document        // the last one applied
+	received []Document      // the last ones that came
 
-	ping *ping // under way; nil: none
+	ping     *ping // under way; nil: none
+	lastPing Ping
 
 	scrutiny scrutiny
 	truths   truths

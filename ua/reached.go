@@ -107,6 +107,7 @@ func (a *Agent) pingGRUU(now time.Time) {
 	}
 	a.ping = &ping{callID: randomHex(12), tag: randomHex(6), uri: uri}
 	a.box.Expect(a.ping.callID)
+	a.lastPing = Ping{URI: uri, SentAt: now}
 	a.sendPing(now)
 }
 
@@ -172,5 +173,6 @@ func (a *Agent) pingOver(now time.Time, status int, how string) {
 	p := a.ping
 	a.ping = nil
 	a.box.Forget(p.callID)
+	a.lastPing.Back, a.lastPing.Status, a.lastPing.Outcome = p.back, status, strings.TrimSpace(how)
 	a.tell(now, "our ping"+how+": "+p.uri, RequestDetail{Method: "OPTIONS", From: a.account.AOR, Target: p.uri, Status: status})
 }

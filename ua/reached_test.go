@@ -136,6 +136,10 @@ func TestPing(t *testing.T) {
 			if strings.Contains(e.Summary, "came back to this device in") != comes {
 				t.Errorf("said %q", e.Summary)
 			}
+			p := r.state("alice").Ping
+			if p.URI != "sip:t1@example.com;gr" || p.Back > 0 != comes || fmt.Sprint(p.Status) != status[:3] || !strings.Contains(e.Summary, p.Outcome) || p.SentAt.IsZero() {
+				t.Errorf("the snapshot has %+v", p)
+			}
 		}
 	})
 }

@@ -23,7 +23,13 @@ type Snapshot struct {
 	Document Document // the last one applied
 	Notices  []string // lasting warnings in words, such as a state file that another process holds
 
-	Disagreements []DisagreementDetail // of the three truths, those that last
+	// Documents are the last ones received, those discarded too, the oldest first;
+	// so many as are kept.
+	Documents     []Document
+	Answer        Answer
+	Listed        bool           // Bindings are the whole list of a subscription that is up
+	Disagreements []Disagreement // of the three truths, those that last
+	Ping          Ping
 }
 
 // Registration is our own registration as we know it: granted to us, by our
@@ -42,6 +48,7 @@ type Registration struct {
 	Reason    string // why the state is what it is, in words
 	Granted   time.Duration
 	ExpiresAt time.Time     // zero when not registered
+	RefreshAt time.Time     // when it is refreshed; zero: not
 	RetryAt   time.Time     // zero when no attempt is set
 	Pending   bool          // a REGISTER that binds or refreshes is under way
 	Slow      string        // said while an answer is late: "sent 4 times, no answer for 7 s"
@@ -56,6 +63,7 @@ type Subscription struct {
 	Reason    string
 	Granted   time.Duration
 	ExpiresAt time.Time
+	RefreshAt time.Time
 	RetryAt   time.Time
 	Slow      string
 }
@@ -113,10 +121,42 @@ type Prompt struct {
 	Message   uint64    // that told it, as in Event
 }
 
-// Document is the last reginfo document.
+// Document is a reginfo document as it was received.
 type Document struct {
 	At      time.Time
+	CSeq    uint32 // of its NOTIFY
 	Version reginfo.Number
-	State   reginfo.DocState
+	State   reginfo.DocState // "": it does not say, or could not be read
+	Verdict reginfo.Verdict
+	Reason  string // why it was discarded, or applied though its version did not fit
 	Raw     []byte // the body, not to be changed
+}
+
+// Answer is what the last 2xx to a REGISTER listed, be it to bind or to query.
+type Answer struct {
+	At       time.Time // zero: none yet
+	Contacts []AnsweredContact
+}
+
+// AnsweredContact is a contact of an Answer. Those that a document said since to
+// be gone are left out.
+type AnsweredContact struct {
+	URI       string
+	Own       bool
+	ExpiresAt time.Time // zero: it did not say
+}
+
+// Disagreement is what two of the three truths say differently, and since when.
+type Disagreement struct {
+	DisagreementDetail
+	Since time.Time
+}
+
+// Ping is the last OPTIONS to a GRUU of our own.
+type Ping struct {
+	URI     string // "": there was none
+	SentAt  time.Time
+	Back    time.Duration // until it reached this device; 0: it did not
+	Status  int           // of the answer; 0: none
+	Outcome string        // in words; "" while it is under way
 }

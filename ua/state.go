@@ -18,11 +18,11 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		Registration: Registration{
 			State: a.reg.state, Since: a.reg.since, Contact: a.id.contact, Instance: a.id.instance, RegID: a.account.RegID,
 			CallID: a.id.callID, CSeq: a.regCSeq, Status: a.reg.status, Reason: a.reg.reason, Granted: a.reg.granted,
-			ExpiresAt: a.reg.expiresAt, RetryAt: a.reg.retryAt, Pending: a.pending() == regBind, Slow: a.slowRegister(), RoundTrip: a.roundTrip,
+			ExpiresAt: a.reg.expiresAt, RefreshAt: a.reg.refreshAt, RetryAt: a.reg.retryAt, Pending: a.pending() == regBind, Slow: a.slowRegister(), RoundTrip: a.roundTrip,
 		},
 		Subscription: Subscription{
 			State: a.sub.state, Since: a.sub.since, Status: a.sub.status, Reason: a.sub.reason, Granted: a.sub.granted,
-			ExpiresAt: a.sub.expiresAt, RetryAt: a.sub.retryAt, Slow: a.slowSubscribe(),
+			ExpiresAt: a.sub.expiresAt, RefreshAt: a.sub.refreshAt, RetryAt: a.sub.retryAt, Slow: a.slowSubscribe(),
 		},
 		Flow:     a.lastFlow,
 		GRUUs:    a.ledger.list(a.reg.registered()),
@@ -30,7 +30,7 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		Document: a.document,
 		Notices:  slices.Clone(a.notices),
 
-		Disagreements: a.truths.open(),
+		Documents: a.received, Answer: a.truths.response, Listed: a.listedInFull(), Disagreements: a.truths.open(), Ping: a.lastPing,
 	}
 	for _, d := range s.Disagreements {
 		s.Notices = append(s.Notices, d.Detail+": a query (Q) settles it")
@@ -56,8 +56,14 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	return s
 }
 
-func (a *Agent) slowRegister() string  { return a.slow(a.reg.slow, a.reg.inFlight != "") }
-func (a *Agent) slowSubscribe() string { return a.slow(a.sub.slow, a.sub.inFlight != "") }
+func (a *Agent) slowRegister() string { return a.slow(a.reg.slow, a.reg.inFlight != "") }
+
+func (a *Agent) slowSubscribe() string {
+	if a.sub.slow == noNotifyYet {
+		return noNotifyYet + ": " + a.noNotifyDetail()
+	}
+	return a.slow(a.sub.slow, a.sub.inFlight != "")
+}
 
 // slow adds what the transport did meanwhile: over UDP a request is sent again
 // after 0.5, 1.5 and 3.5 s (RFC 3261 17.1.2.2), and the network may say that it

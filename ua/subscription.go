@@ -258,7 +258,7 @@ func (s *subscription) lost(reason string, now time.Time) []effect {
 func (s *subscription) over(reason string, now time.Time) []effect {
 	before := s.callID
 	s.callID, s.fromTag, s.remoteTag = "", "", ""
-	s.granted, s.expiresAt, s.refreshAt, s.notifyBy = 0, time.Time{}, time.Time{}, time.Time{}
+	s.granted, s.expiresAt, s.refreshAt, s.notifyBy, s.slow = 0, time.Time{}, time.Time{}, time.Time{}, ""
 	s.enter(Terminated, reason, now)
 	if before == "" {
 		return nil
@@ -527,11 +527,18 @@ func (s *subscription) terminated(t wire.SubscriptionState, now time.Time) []eff
 	return append(effects, tellSubscription{})
 }
 
+// noNotifyYet is what is slow where the SUBSCRIBE was answered, and no more.
+const noNotifyYet = "200 to SUBSCRIBE but no NOTIFY"
+
 // tick does what is due.
 func (s *subscription) tick(now time.Time) []effect {
 	var effects []effect
 	if s.inFlight != "" && !s.asking && s.slow == "" && !now.Before(s.sentAt.Add(slowAfter)) {
 		s.slow = fmt.Sprintf("no answer for %d s", int(slowAfter.Seconds()))
+		effects = append(effects, tellSubscription{})
+	}
+	if s.awaitsNotify() && s.slow == "" && !now.Before(s.sentAt.Add(slowAfter)) {
+		s.slow = noNotifyYet
 		effects = append(effects, tellSubscription{})
 	}
 	if due(s.notifyBy, now) {
@@ -563,9 +570,17 @@ func (s *subscription) tick(now time.Time) []effect {
 	return effects
 }
 
+// awaitsNotify: the SUBSCRIBE that opens was accepted, and nothing has come.
+func (s *subscription) awaitsNotify() bool {
+	return s.state == NotifyWait && s.inFlight == "" && !s.notifyBy.IsZero()
+}
+
 // next is when tick has something to do; zero: never.
 func (s *subscription) next() time.Time {
 	at := s.notifyBy
+	if s.awaitsNotify() && s.slow == "" {
+		at = earliest(at, s.sentAt.Add(slowAfter))
+	}
 	if s.inFlight != "" {
 		if s.slow == "" && !s.asking {
 			at = earliest(at, s.sentAt.Add(slowAfter))

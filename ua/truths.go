@@ -20,11 +20,11 @@ const (
 	SettleOff  Settle = "off"  // do not compare
 )
 
-// The three witnesses of the same bindings.
+// The three witnesses of the same bindings, as DisagreementDetail.Between names them.
 const (
-	witnessLocal    = "local"    // what was granted to us, by our clock
-	witnessResponse = "response" // the contacts of the last 2xx to a REGISTER or query
-	witnessWatched  = "watched"  // the documents
+	WitnessLocal    = "local"    // what was granted to us, by our clock
+	WitnessResponse = "response" // the contacts of the last 2xx to a REGISTER or query
+	WitnessWatched  = "watched"  // the documents
 )
 
 // More contacts than this are not compared with each other, only ours.
@@ -34,8 +34,7 @@ const comparedMost = 100
 // a NOTIFY may take, one is wrong: that is told once, and told again when it is
 // over. Which one is wrong only a query says.
 type truths struct {
-	response []answeredContact
-	at       time.Time // of response; zero: none yet
+	response Answer // replaced, never changed: snapshots show it
 	doubts   []doubt
 	again    time.Time // when to compare again; zero: when something comes
 
@@ -46,18 +45,10 @@ type truths struct {
 // A removal that may be the first of several is let pass for this long.
 const verifyAfter = time.Second
 
-// answeredContact is a contact of a 2xx.
-type answeredContact struct {
-	uri       string
-	own       bool
-	expiresAt time.Time // zero: it did not say
-}
-
 // doubt is a difference between two witnesses.
 type doubt struct {
-	DisagreementDetail
-	since time.Time
-	told  bool
+	Disagreement
+	told bool
 }
 
 func (d doubt) same(other doubt) bool {
@@ -77,13 +68,13 @@ type testimony struct {
 
 // answered takes the contacts of a 2xx.
 func (t *truths) answered(contacts []wire.NameAddr, own func(wire.NameAddr) bool, now time.Time) {
-	t.at, t.response = now, nil
+	t.response = Answer{At: now}
 	for _, c := range contacts {
-		a := answeredContact{uri: c.URI, own: own(c)}
+		a := AnsweredContact{URI: c.URI, Own: own(c)}
 		if n, ok := wire.LeadingNumber(c.Params.Get("expires")); ok {
-			a.expiresAt = now.Add(seconds(n))
+			a.ExpiresAt = now.Add(seconds(n))
 		}
-		t.response = append(t.response, a)
+		t.response.Contacts = append(t.response.Contacts, a)
 	}
 }
 
@@ -94,7 +85,10 @@ func (t *truths) removed(uri string, now time.Time) {
 	if t.unordered && t.verifyAt.IsZero() {
 		t.verifyAt = now.Add(verifyAfter)
 	}
-	t.response = slices.DeleteFunc(t.response, func(a answeredContact) bool { return reginfo.SameURI(a.uri, uri) })
+	is := func(a AnsweredContact) bool { return reginfo.SameURI(a.URI, uri) }
+	if slices.ContainsFunc(t.response.Contacts, is) {
+		t.response.Contacts = slices.DeleteFunc(slices.Clone(t.response.Contacts), is)
+	}
 }
 
 // compare returns the doubts to be told: new ones that lasted, and told ones that
@@ -116,14 +110,14 @@ func (t *truths) compare(y testimony, now time.Time) []DisagreementDetail {
 	for _, f := range found {
 		i := slices.IndexFunc(t.doubts, f.same)
 		if i < 0 {
-			f.since = now
+			f.Since = now
 			t.doubts = append(t.doubts, f)
 			i = len(t.doubts) - 1
 		}
 		switch d := &t.doubts[i]; {
 		case d.told:
-		case now.Sub(d.since) < notifyGrace:
-			t.again = earliest(t.again, d.since.Add(notifyGrace))
+		case now.Sub(d.Since) < notifyGrace:
+			t.again = earliest(t.again, d.Since.Add(notifyGrace))
 		default:
 			d.told = true
 			out = append(out, d.DisagreementDetail)
@@ -133,11 +127,11 @@ func (t *truths) compare(y testimony, now time.Time) []DisagreementDetail {
 }
 
 // open lists what was told and is not over.
-func (t *truths) open() []DisagreementDetail {
-	var out []DisagreementDetail
+func (t *truths) open() []Disagreement {
+	var out []Disagreement
 	for _, d := range t.doubts {
 		if d.told {
-			out = append(out, d.DisagreementDetail)
+			out = append(out, d.Disagreement)
 		}
 	}
 	return out
@@ -150,7 +144,7 @@ func (t *truths) told(d doubt) bool {
 }
 
 func between(a, b, about, detail string, args ...any) doubt {
-	return doubt{DisagreementDetail: DisagreementDetail{Between: []string{a, b}, About: about, Detail: fmt.Sprintf(detail, args...)}}
+	return doubt{Disagreement: Disagreement{DisagreementDetail: DisagreementDetail{Between: []string{a, b}, About: about, Detail: fmt.Sprintf(detail, args...)}}}
 }
 
 func (t *truths) differences(y testimony, now time.Time) []doubt {
@@ -159,14 +153,14 @@ func (t *truths) differences(y testimony, now time.Time) []doubt {
 	switch {
 	case !y.watched:
 	case y.registered && i < 0:
-		out = append(out, between(witnessLocal, witnessWatched, y.contact, "registered by our count, but the registrar's list does not have us"))
+		out = append(out, between(WitnessLocal, WitnessWatched, y.contact, "registered by our count, but the registrar's list does not have us"))
 	case !y.registered && i >= 0 && !over(y.rows[i], now):
-		out = append(out, between(witnessLocal, witnessWatched, y.rows[i].Contact.URI, "not registered by our count, but the registrar's list still has us"))
+		out = append(out, between(WitnessLocal, WitnessWatched, y.rows[i].Contact.URI, "not registered by our count, but the registrar's list still has us"))
 	case y.registered && i >= 0:
 		// A new subscriber may be told what was once published, with the times of
 		// then: only a document that came with our 2xx is a witness of the time.
 		row := y.rows[i]
-		d := between(witnessLocal, witnessWatched, y.contact+" expires",
+		d := between(WitnessLocal, WitnessWatched, y.contact+" expires",
 			"granted for %s more, but the registrar's list says %s", left(y.expiresAt, now), left(row.ExpiresAt, now))
 		fresh := row.At.Sub(y.justBound).Abs() < notifyGrace
 		// Between the 2xx of a refresh and its NOTIFY nobody has taken back what was
@@ -175,19 +169,19 @@ func (t *truths) differences(y testimony, now time.Time) []doubt {
 			out = append(out, d)
 		}
 	}
-	if t.at.IsZero() || !y.watched || len(y.rows) > comparedMost || len(t.response) > comparedMost {
+	if t.response.At.IsZero() || !y.watched || len(y.rows) > comparedMost || len(t.response.Contacts) > comparedMost {
 		return out
 	}
 	for _, row := range y.rows {
-		listed := slices.ContainsFunc(t.response, func(a answeredContact) bool { return reginfo.SameURI(a.uri, row.Contact.URI) })
-		if !listed && !y.own(&row) && !over(row, now) && row.At.Before(t.at) {
-			out = append(out, between(witnessResponse, witnessWatched, row.Contact.URI, "the registrar's list has it, its last answer has not"))
+		listed := slices.ContainsFunc(t.response.Contacts, func(a AnsweredContact) bool { return reginfo.SameURI(a.URI, row.Contact.URI) })
+		if !listed && !y.own(&row) && !over(row, now) && row.At.Before(t.response.At) {
+			out = append(out, between(WitnessResponse, WitnessWatched, row.Contact.URI, "the registrar's list has it, its last answer has not"))
 		}
 	}
-	for _, a := range t.response {
-		listed := slices.ContainsFunc(y.rows, func(r reginfo.Row) bool { return reginfo.SameURI(a.uri, r.Contact.URI) })
-		if !listed && !a.own && (a.expiresAt.IsZero() || now.Before(a.expiresAt)) {
-			out = append(out, between(witnessResponse, witnessWatched, a.uri, "the registrar's last answer has it, its list has not"))
+	for _, a := range t.response.Contacts {
+		listed := slices.ContainsFunc(y.rows, func(r reginfo.Row) bool { return reginfo.SameURI(a.URI, r.Contact.URI) })
+		if !listed && !a.Own && (a.ExpiresAt.IsZero() || now.Before(a.ExpiresAt)) {
+			out = append(out, between(WitnessResponse, WitnessWatched, a.URI, "the registrar's last answer has it, its list has not"))
 		}
 	}
 	return out
@@ -204,6 +198,9 @@ func differ(a, b time.Time) bool {
 
 func left(at, now time.Time) string { return at.Sub(now).Round(time.Second).String() }
 
+// listedInFull: the table is the registrar's whole list, and we are told of changes.
+func (a *Agent) listedInFull() bool { return a.fullSeen && a.sub.confirmed() }
+
 // compareTruths tells what the witnesses make of each other now, and settles it
 // where it is allowed to.
 func (a *Agent) compareTruths(now time.Time) {
@@ -213,7 +210,7 @@ func (a *Agent) compareTruths(now time.Time) {
 	settle := false
 	for _, d := range a.truths.compare(testimony{
 		registered: a.reg.registered(), contact: a.id.contact, expiresAt: a.reg.expiresAt, justBound: a.justBound,
-		watched: a.fullSeen && a.sub.confirmed(), rows: a.table.Rows(),
+		watched: a.listedInFull(), rows: a.table.Rows(),
 		own: func(r *reginfo.Row) bool { return a.matches.of(r, a.id, a.ledger.has).own },
 	}, now) {
 		summary := d.Detail + ": " + strings.TrimSuffix(d.About, " expires")

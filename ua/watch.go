@@ -103,12 +103,14 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	}
 	document, err := reginfo.Decode(body)
 	if err != nil {
+		a.receive(n, Document{Verdict: reginfo.Discarded, Reason: err.Error(), Raw: body})
 		a.finding(n.At, finding.Finding{Code: finding.MalformedXML, Detail: err.Error()})
 		a.tell(n.At, "document discarded: "+err.Error(), DocumentDetail{CSeq: n.CSeq, Verdict: reginfo.Discarded, Reason: err.Error()})
 		return
 	}
 	first := a.document.At.IsZero()
 	outcome := a.table.Apply(document, n.CSeq, n.At)
+	a.receive(n, Document{Version: document.Version, State: document.State, Verdict: outcome.Verdict, Reason: outcome.Reason, Raw: body})
 	detail := DocumentDetail{
 		Version: document.Version, State: document.State, CSeq: n.CSeq,
 		Registrations: len(document.Registrations), Verdict: outcome.Verdict, Reason: outcome.Reason,
@@ -131,7 +133,7 @@ func (a *Agent) takeDocument(n wire.Notify) {
 	}
 	a.truths.unordered = a.truths.unordered || outcome.Reason != ""
 	a.documents++
-	a.document = Document{At: n.At, Version: document.Version, State: document.State, Raw: body}
+	a.document = a.received[len(a.received)-1]
 	for _, r := range outcome.Registrations {
 		if r.After != "" {
 			a.tell(n.At, fmt.Sprintf("registration of %s is %s", r.AOR, r.After), RegistrationStateDetail{r.AOR, r.ID, r.After})
@@ -236,7 +238,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 	if m.own && removal {
 		if change.Kind == reginfo.Vanished && a.doubted {
 			a.tell(at, "the registrar's list lacks us after a silence: it was restarted, or took us off meanwhile; registering again", DisagreementDetail{
-				Between: []string{witnessLocal, witnessWatched}, About: a.id.contact, Detail: "not listed after a silence of the registrar",
+				Between: []string{WitnessLocal, WitnessWatched}, About: a.id.contact, Detail: "not listed after a silence of the registrar",
 			})
 			return
 		}
@@ -490,13 +492,15 @@ func (a *Agent) listedWith(sent sentRegister) bool {
 	return false
 }
 
+// noNotifyDetail says where a NOTIFY would have to come to, and what may keep it.
 func (a *Agent) noNotifyDetail() string {
-	detail := "the SUBSCRIBE was accepted"
-	if a.flow != nil {
-		detail += fmt.Sprintf("; its Contact was %s", a.flow.Local())
+	detail := "a NAT, a firewall, or a notifier that is off"
+	if a.flow == nil {
+		return detail
 	}
-	if a.seenAs.IsValid() && a.flow != nil && a.seenAs != a.flow.Local() {
-		detail += fmt.Sprintf(", seen as %s: NAT", a.seenAs)
+	contact := fmt.Sprintf("Contact was %s", a.flow.Local())
+	if a.behindNAT() {
+		contact += fmt.Sprintf(", seen as %s", a.seenAs)
 	}
-	return detail + ": a NAT, a firewall, or a notifier that is off"
+	return contact + ": " + detail
 }
