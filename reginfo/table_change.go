@@ -101,7 +101,7 @@ func (g *group) forgetRepeated() {
 	places := make(map[name]int, len(g.gone))
 	var kept []*Row // the newest first
 	for _, r := range slices.Backward(g.gone) {
-		n := name{uriKey(r.Contact.URI), r.Contact.CallID, instanceKey(r.Contact.Instance)}
+		n := name{URIKey(r.Contact.URI), r.Contact.CallID, instanceKey(r.Contact.Instance)}
 		i, again := places[n]
 		if again = again && SameURI(kept[i].Contact.URI, r.Contact.URI); !again {
 			places[n] = len(kept)

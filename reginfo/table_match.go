@@ -153,7 +153,7 @@ func (m *matcher) matchRest(items []item, left []int) {
 			it.struck = it.struck || older(c, &m.rows[row].Contact)
 			pairs = append(pairs, pair{score, i, row})
 		}
-		m.weigh(c, m.byKey[uriKey(c.URI)], add)
+		m.weigh(c, m.byKey[URIKey(c.URI)], add)
 		if c.Instance != "" {
 			m.weigh(c, m.byInstance[instanceKey(c.Instance)], add)
 		}
@@ -258,7 +258,7 @@ func (m *matcher) indexRest() {
 		if m.taken[i] {
 			continue
 		}
-		key := uriKey(r.Contact.URI)
+		key := URIKey(r.Contact.URI)
 		m.byKey[key] = append(m.byKey[key], i)
 		if r.Contact.Instance != "" {
 			key := instanceKey(r.Contact.Instance)
@@ -282,7 +282,7 @@ func twins(items []item, full bool, found func(*Contact)) []item {
 		if it.contact.URI == "" {
 			continue
 		}
-		key := uriKey(it.contact.URI)
+		key := URIKey(it.contact.URI)
 		earlier := byKey[key]
 		for _, j := range earlier[max(0, len(earlier)-maxCandidates):] {
 			other := &items[j]

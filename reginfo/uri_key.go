@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// uriKey returns a string that is equal for all URIs that SameURI takes for the
-// same, so that equal ones can be looked up; different URIs may share one.
-func uriKey(s string) string {
+// URIKey returns a string that is equal for all URIs that SameURI takes for the
+// same, so that equal ones can be looked up in a map; different URIs may share
+// one. It is no URI itself.
+func URIKey(s string) string {
 	u := splitURI(s)
 	switch u.scheme {
 	case "tel":
@@ -35,7 +36,7 @@ func hostKey(host string) string {
 
 // aorKey returns the canonical form of an address-of-record: without its
 // parameters, escapes resolved (RFC 3261 10.3, step 5).
-func aorKey(aor string) string { return uriKey(aor) }
+func aorKey(aor string) string { return URIKey(aor) }
 
 // hasGr reports whether a URI has the parameter that makes it a GRUU.
 func hasGr(uri string) bool {

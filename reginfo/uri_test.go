@@ -27,8 +27,8 @@ func TestSameURI(t *testing.T) {
 		if !SameURI(p[0], p[1]) || !SameURI(p[1], p[0]) {
 			t.Errorf("%s and %s differ", p[0], p[1])
 		}
-		if uriKey(p[0]) != uriKey(p[1]) {
-			t.Errorf("keys %s and %s differ", uriKey(p[0]), uriKey(p[1]))
+		if URIKey(p[0]) != URIKey(p[1]) {
+			t.Errorf("keys %s and %s differ", URIKey(p[0]), URIKey(p[1]))
 		}
 	}
 	differ := [][2]string{
