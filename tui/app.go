@@ -41,6 +41,7 @@ type app struct {
 
 	w, h     int
 	accounts []*account
+	list     list // of the accounts
 	current  int
 	views    []*view
 	view     *view
@@ -118,6 +119,8 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = a.update(ua.Update(msg))
 	case tickMsg:
 		a.ticking = false
+	case resumedMsg:
+		cmd = retake()
 	case endMsg:
 		cmd = a.quit()
 	case leftMsg:
@@ -154,16 +157,7 @@ func (a *app) counts() bool {
 	if a.flash.text != "" || len(a.panel.open) > 0 || a.o.Trace != nil && a.view.refresh != nil {
 		return true
 	}
-	s := a.account().shown
-	if s == nil {
-		return false
-	}
-	for _, t := range []time.Time{s.Registration.ExpiresAt, s.Registration.RetryAt, s.Subscription.ExpiresAt, s.Subscription.RetryAt} {
-		if !t.IsZero() {
-			return true
-		}
-	}
-	return slices.ContainsFunc(s.Bindings, func(b ua.Binding) bool { return !b.ExpiresAt.IsZero() })
+	return slices.ContainsFunc(a.accounts, func(acc *account) bool { return acc.runs })
 }
 
 // update takes in what happened. While paused only the panel and what it needs

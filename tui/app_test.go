@@ -143,7 +143,7 @@ func TestTimelineFollowsUntilLeft(t *testing.T) {
 func TestDetailsOfEveryView(t *testing.T) {
 	b := newBench(t, 80, 24, nil)
 	b.show(snapshot(), past()...)
-	for view, want := range map[string]string{"1": "recognised by instance", "2": "as in the journal", "5": "sip:alice@example.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00", "7": "The version is that of the document before"} {
+	for view, want := range map[string]string{"1": "recognised by instance", "2": "as in the journal", "5": "sip:alice@example.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00", "6": "truths of a contact", "7": "last detail"} {
 		b.keys(view, "enter")
 		b.sees(want)
 		b.keys("enter")

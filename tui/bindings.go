@@ -104,7 +104,7 @@ func (a *app) bindingDetail(b *ua.Binding, w int) string {
 
 // bindingsTitle says what the list is and what state the registrar has the
 // address-of-record in.
-func (a *app) bindingsTitle(s *ua.Snapshot) string {
+func bindingsTitle(s *ua.Snapshot) string {
 	states := map[string]reginfo.RegState{}
 	last := reginfo.RegState("")
 	for i := range s.Bindings {
@@ -118,7 +118,7 @@ func (a *app) bindingsTitle(s *ua.Snapshot) string {
 	case len(states) > 1:
 		return fmt.Sprintf("bindings of %d addresses", len(states))
 	case last != "":
-		return "bindings: " + a.th.text(string(last))
+		return "bindings: " + string(last)
 	}
 	return "bindings"
 }
@@ -131,7 +131,7 @@ func (a *app) bindingsBlock(w, rows int) []string {
 	if s == nil {
 		return pad([]string{a.th.title("bindings", w)}, w, rows)
 	}
-	out := []string{a.th.title(a.bindingsTitle(s), w)}
+	out := []string{a.th.title(a.th.text(acc.title), w)}
 	c, now := columnsFor(w), a.now()
 	full, height := rows >= 4, rows-1
 	if full {

@@ -79,6 +79,10 @@ func (b *bench) key(k string) {
 		msg = tea.KeyMsg{Type: tea.KeyBackspace}
 	case "ctrl+u":
 		msg = tea.KeyMsg{Type: tea.KeyCtrlU}
+	case "left":
+		msg = tea.KeyMsg{Type: tea.KeyLeft}
+	case "right":
+		msg = tea.KeyMsg{Type: tea.KeyRight}
 	case "down":
 		msg = tea.KeyMsg{Type: tea.KeyDown}
 	case " ":

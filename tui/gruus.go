@@ -2,20 +2,96 @@ package tui
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"regwatch/ua"
 )
 
-// gruuFacts says what a GRUU is worth now.
-func gruuFacts(g *ua.GRUU) string {
-	state := "usable"
-	if !g.Usable {
-		state = "not usable now"
+// keptGRUUs bounds the GRUUs of the past that are remembered.
+const keptGRUUs = 100
+
+// pastGRUU is one that works no more.
+type pastGRUU struct {
+	ua.GRUU
+	at    time.Time
+	cause string
+}
+
+// addGRUU follows what becomes of our GRUUs: snapshots have those that are ours.
+func (a *account) addGRUU(d ua.GRUUDetail, at time.Time) {
+	end := func(uri, cause string) {
+		p := pastGRUU{ua.GRUU{Type: d.Type, URI: uri, CallID: d.CallID, CSeq: d.CSeq, FirstCSeq: d.FirstCSeq, RegID: d.RegID, Source: d.Source}, at, cause}
+		a.past = slices.Insert(a.past, 0, p)
+		a.past = a.past[:min(len(a.past), keptGRUUs)]
 	}
-	if g.Type == ua.TemporaryGRUU && g.CSeq > 0 {
-		state += fmt.Sprintf(", cseq %d", g.CSeq)
+	switch {
+	case d.Change == ua.Invalidated:
+		end(d.URI, d.Cause)
+	case d.Type == ua.PublicGRUU:
+		if d.Change == ua.Replaced && a.public != "" {
+			end(a.public, "the registrar gave us another")
+		}
+		a.public = d.URI
 	}
-	return state
+	if d.Change != ua.Invalidated {
+		a.past = slices.DeleteFunc(a.past, func(p pastGRUU) bool { return p.URI == d.URI })
+	}
+	a.countGRUUs()
+}
+
+func (a *account) countGRUUs() {
+	n := len(a.past)
+	if a.shown != nil {
+		n += len(a.shown.GRUUs)
+	}
+	a.gruus.set(n)
+}
+
+// gruu is the i-th row: those that are ours, then those of the past.
+func (a *account) gruu(i int) *pastGRUU {
+	if a.shown != nil {
+		if i < len(a.shown.GRUUs) {
+			return &pastGRUU{GRUU: a.shown.GRUUs[i]}
+		}
+		i -= len(a.shown.GRUUs)
+	}
+	return &a.past[i]
+}
+
+// worth says what a GRUU is good for now, in a word and in a sentence.
+func (a *app) worth(g *pastGRUU) (word, sentence string) {
+	switch {
+	case !g.at.IsZero():
+		return "ended " + a.clock.moment(g.at, a.zone()), fmt.Sprintf("ended at %s: %s", a.clock.moment(g.at, a.zone()), g.cause)
+	case !g.Usable:
+		return "waits", "not valid while we are not registered (RFC 5627 3.1.1)"
+	case g.Type == ua.PublicGRUU:
+		return "valid", "valid while we are registered (RFC 5627 3.1.1)"
+	}
+	return "valid", "valid until the registration lapses or its Call-ID changes (RFC 5627 3.1.2)"
+}
+
+// peopleURI is a GRUU as an address for people: without the parameter that makes
+// it one, and without a scheme that says nothing.
+func peopleURI(uri string) string {
+	p := splitURI(uri)
+	if p.scheme == "sip:" {
+		p.scheme = ""
+	}
+	rest, headers, _ := strings.Cut(p.rest, "?")
+	var kept []string
+	for _, param := range strings.Split(rest, ";") {
+		if name, _, _ := strings.Cut(param, "="); !strings.EqualFold(name, "gr") {
+			kept = append(kept, param)
+		}
+	}
+	out := p.scheme + p.user + p.host + strings.Join(kept, ";")
+	if headers != "" {
+		out += "?" + headers
+	}
+	return out
 }
 
 // gruusPane is the narrow list beside the bindings: two rows a GRUU.
@@ -35,46 +111,146 @@ func (a *app) gruusPane(w, rows int) []string {
 			break
 		}
 		g := &s.GRUUs[i]
-		out = append(out, " "+a.th.bold.Render(a.th.text(string(g.Type)))+" "+gruuFacts(g), "   "+cutMiddle(a.th.text(g.URI), w-3))
+		word, _ := a.worth(&pastGRUU{GRUU: *g})
+		if g.CSeq > 0 {
+			word += fmt.Sprintf(", CSeq %d", g.CSeq)
+		}
+		out = append(out, " "+a.th.bold.Render(a.th.text(string(g.Type)))+" "+word, "   "+cutURI(a.th.text(peopleURI(g.URI)), w-3))
 	}
 	return pad(out, w, rows)
 }
 
+// gruusView lists our GRUUs, with more of the selected one and what became of the
+// last ping below.
 func (a *app) gruusView(w, rows int) []string {
 	acc := a.account()
-	s := acc.shown
-	if s == nil || len(s.GRUUs) == 0 {
-		return pad([]string{a.th.title("GRUUs", w), "   none given to us"}, w, rows)
+	if acc.gruus.count == 0 {
+		return pad([]string{a.th.title("GRUUs", w), "   none given to us", "", "   " + a.pinged(w-4)}, w, rows)
 	}
-	out := []string{a.th.title(fmt.Sprintf("GRUUs: %d", len(s.GRUUs)), w)}
-	return append(out, acc.gruus.draw(w, rows-1, wideGutter, a.th, func(i, w int) string {
-		g := &s.GRUUs[i]
-		head := fit(a.th.text(string(g.Type)), 11)
-		facts := gruuFacts(g)
-		room := w - width(head) - width(facts) - 2
-		if room < 20 {
-			return head + cutMiddle(a.th.text(g.URI), w-width(head))
+	title := fmt.Sprintf("GRUUs: %d", acc.gruus.count-len(acc.past))
+	if n := len(acc.past); n > 0 {
+		title += fmt.Sprintf(", and %d of the past", n)
+	}
+	out, height := []string{a.th.title(title, w)}, rows-1
+	full := rows >= 10
+	if full {
+		out = append(out, gruuHeading(w-len(wideGutter.off)))
+		height -= 5
+	} else {
+		height--
+	}
+	out = append(out, acc.gruus.draw(w, height, wideGutter, a.th, func(i, w int) string { return a.gruuRow(acc.gruu(i), w) })...)
+	if full {
+		g := acc.gruu(acc.gruus.selected)
+		_, sentence := a.worth(g)
+		out = append(out, a.th.title("of the selected one", w), "   "+cutEnd(a.th.text(sentence), w-4), "   "+a.gruuFacts(g, w-4))
+	}
+	return pad(append(out, "   "+a.pinged(w-4)), w, rows)
+}
+
+// gruuColumns are the widths behind the type: CSeq, first-cseq and worth; 0 where
+// there is no room.
+func gruuColumns(w int) (address, cseq, first, worth int) {
+	cseq, first, worth = 12, 12, 14
+	switch {
+	case w < 50:
+		cseq, first, worth = 0, 0, 5
+	case w < 70:
+		cseq, first = 0, 0
+	case w < 90:
+		first = 0
+	}
+	return w - 11 - cseq - first - worth, cseq, first, worth
+}
+
+func gruuHeading(w int) string {
+	address, cseq, first, worth := gruuColumns(w)
+	return wideGutter.off + fit("type", 11) + fit("address", address) + fit("CSeq", cseq) + fit("first-cseq", first) + fit("worth", worth)
+}
+
+func (a *app) gruuRow(g *pastGRUU, w int) string {
+	address, cseq, first, worth := gruuColumns(w)
+	word, _ := a.worth(g)
+	if worth < 14 {
+		word, _, _ = strings.Cut(word, " ")
+	}
+	number := ""
+	if g.CSeq > 0 {
+		number = fmt.Sprint(g.CSeq)
+	}
+	row := fit(a.th.text(string(g.Type)), 11) + fit(cutURI(a.th.text(peopleURI(g.URI)), address-2), address) +
+		fit(number, cseq) + fit(cutEnd(g.FirstCSeq.String(), first-1), first) + fit(word, worth)
+	if !g.at.IsZero() {
+		return a.th.dim.Render(row)
+	}
+	return row
+}
+
+// gruuFacts says where a GRUU comes from, in at most w columns.
+func (a *app) gruuFacts(g *pastGRUU, w int) string {
+	var facts []string
+	add := func(name, value string) {
+		if value != "" && value != "0" {
+			facts = append(facts, name+" "+a.th.text(value))
 		}
-		return head + fit(cutMiddle(a.th.text(g.URI), room), room) + "  " + facts
-	})...)
+	}
+	add("CSeq", fmt.Sprint(g.CSeq))
+	add("first-cseq", g.FirstCSeq.String())
+	add("reg-id", fmt.Sprint(g.RegID))
+	add("by", string(g.Source))
+	if room := w - width(strings.Join(facts, ", ")) - len(", Call-ID "); room >= 8 {
+		add("Call-ID", cutMiddle(a.th.text(g.CallID), room))
+	}
+	return cutEnd(strings.Join(facts, ", "), w)
+}
+
+// pinged says what became of the last ping, in at most w columns.
+func (a *app) pinged(w int) string {
+	var p ua.Ping
+	if s := a.account().shown; s != nil {
+		p = s.Ping
+	}
+	at, lvl := a.clock.moment(p.SentAt, a.zone()), levelBad
+	text := fmt.Sprintf("ping at %s %s", at, p.Outcome)
+	switch {
+	case p.URI == "":
+		return cutEnd("no ping yet: O asks whether a GRUU leads to this device", w)
+	case p.Outcome == "":
+		text, lvl = fmt.Sprintf("ping sent %s ago", countdown(a.now().Sub(p.SentAt))), levelBusy
+	case p.Back > 0:
+		lvl = levelGood
+		if w < 60 {
+			text = fmt.Sprintf("ping back in %s, answered %d", p.Back.Round(100*time.Microsecond), p.Status)
+		}
+	case p.Status > 0 && w < 60:
+		text = fmt.Sprintf("ping not back, answered %d", p.Status)
+	}
+	text = cutEnd(a.th.mark(lvl)+" "+a.th.text(text), w)
+	out := a.th.style(lvl).Render(text)
+	if room := w - width(text) - 2; room >= 12 {
+		out += ": " + cutURI(a.th.text(peopleURI(p.URI)), room)
+	}
+	return out
 }
 
 // gruuPage is the page of the selected GRUU.
 func (a *app) gruuPage() *pager {
 	acc := a.account()
-	if acc.shown == nil || len(acc.shown.GRUUs) == 0 {
+	if acc.gruus.count == 0 {
 		return nil
 	}
-	return newPager("GRUU", a.gruuDetails(&acc.shown.GRUUs[acc.gruus.selected]))
+	return newPager("GRUU", a.gruuDetails(acc.gruu(acc.gruus.selected)))
 }
 
-func (a *app) gruuDetails(g *ua.GRUU) []string {
+func (a *app) gruuDetails(g *pastGRUU) []string {
 	f := fields{th: a.th}
+	_, sentence := a.worth(g)
 	f.add("type", string(g.Type))
 	f.add("URI", g.URI)
 	f.add("stands for", g.AOR)
-	f.add("worth", gruuFacts(g))
-	f.add("learned from", string(g.Source))
+	f.add("for people", peopleURI(g.URI))
+	f.add("worth", sentence)
+	f.add("learned by", string(g.Source))
 	f.add("Call-ID", g.CallID)
 	if g.CSeq > 0 {
 		f.add("CSeq", fmt.Sprint(g.CSeq))
@@ -83,12 +259,15 @@ func (a *app) gruuDetails(g *ua.GRUU) []string {
 	if g.RegID > 0 {
 		f.add("reg-id", fmt.Sprint(g.RegID))
 	}
+	if s := a.account().shown; s != nil && s.Ping.URI == g.URI {
+		f.add("last ping", s.Ping.Outcome)
+	}
 	f.lines = append(f.lines, "")
 	switch g.Type {
 	case ua.PublicGRUU:
-		f.lines = append(f.lines, "It stays the same as long as the instance does, and works while we are registered (RFC 5627 3.1.1).")
+		f.lines = append(f.lines, "It is the address-of-record with a parameter, leads to this device alone, and stays the same as long as the instance does.")
 	case ua.TemporaryGRUU:
-		f.lines = append(f.lines, "It hides the address-of-record. Each REGISTER may bring another; all work until the registration lapses or its Call-ID changes (RFC 5627 3.1.2).")
+		f.lines = append(f.lines, "It hides the address-of-record. Each REGISTER may bring another; first-cseq is the CSeq of the REGISTER that brought the oldest that still works (RFC 5628 5).")
 	}
 	return f.lines
 }

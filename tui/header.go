@@ -3,7 +3,6 @@ package tui
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"regwatch/ua"
 )
@@ -31,50 +30,19 @@ func (a *app) header(w int) []string {
 			"", "",
 		}
 	}
-	now := a.now()
 	name, aor := a.th.text(name), a.th.text(s.AOR)
 	first := " " + a.th.bold.Render(cutEnd(name, left-2))
 	if room := left - 2 - width(name) - 2; room >= 12 {
 		first += "  " + cutURI(aor, room)
 	}
 
-	word, lvl := registrationWord(s.Registration.State)
-	ends, total := s.Registration.ExpiresAt, s.Registration.Granted
-	if s.Registration.State == ua.Retrying || ends.IsZero() {
-		ends, total = s.Registration.RetryAt, s.Registration.RetryAt.Sub(s.Registration.Since)
-	}
-	one := a.counter(word, lvl, ends, total, now, right-3, bars)
-
-	word, lvl = subscriptionWord(s.Subscription.State)
-	ends, total = s.Subscription.ExpiresAt, s.Subscription.Granted
-	if s.Subscription.State == ua.Terminated || s.Subscription.State == ua.Unsupported || ends.IsZero() {
-		ends, total = s.Subscription.RetryAt, s.Subscription.RetryAt.Sub(s.Subscription.Since)
-	}
-	two := a.counter(word, lvl, ends, total, now, right-3, bars)
-
+	one := a.counter(a.registrationCount(s), right-3, bars)
+	two := a.counter(a.subscriptionCount(s), right-3, bars)
 	return []string{
 		fit(first, left-1) + " " + one,
 		fit(" "+a.flow(s.Flow, left-2), left-1) + " " + two,
 		a.third(s, w, left),
 	}
-}
-
-// counter draws a state with its mark, what is left of it as a number and as a
-// bar, in n columns behind the mark.
-func (a *app) counter(word string, lvl level, ends time.Time, total time.Duration, now time.Time, n, bars int) string {
-	out := a.th.style(lvl).Render(a.th.mark(lvl)) + " "
-	if ends.IsZero() {
-		return out + fit(a.th.style(lvl).Render(word), n) + " "
-	}
-	left := ends.Sub(now)
-	number := countdown(left)
-	// The bar gives way where word and number need its room.
-	bars = min(bars, n-width(word)-1-width(number)-1)
-	tail := number
-	if bars >= 3 {
-		tail += " " + bar(left, total, bars)
-	}
-	return out + a.th.style(lvl).Render(word) + fitRight(tail, n-width(word)) + " "
 }
 
 // flow draws the way to the next hop.

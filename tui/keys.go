@@ -12,10 +12,11 @@ type keymap struct {
 	register, unregister, query, subscribe, unsubscribe, removeAll, ping key.Binding
 	admin                                                                key.Binding
 
-	overview, timeline, messages, gruus, findings key.Binding
-	account                                       key.Binding
+	overview, timeline, messages, document, gruus, truths, findings, accounts key.Binding
+	account                                                                   key.Binding
 
 	up, down, top, bottom, pageUp, pageDown key.Binding
+	older, newer                            key.Binding // documents
 	details, raw, back                      key.Binding
 	pause, clock, help, quit                key.Binding
 	search, filter, ladder, message         key.Binding
@@ -44,8 +45,11 @@ func newKeymap(admin, accounts bool) *keymap {
 		overview: bind("1", "overview", "1"),
 		timeline: bind("2", "timeline", "2"),
 		messages: bind("3", "messages", "3"),
+		document: bind("4", "document", "4"),
 		gruus:    bind("5", "GRUUs", "5"),
+		truths:   bind("6", "truths", "6"),
 		findings: bind("7", "findings", "7"),
+		accounts: bind("8", "accounts", "8"),
 		account:  bind("Tab", "next account", "tab"),
 
 		up:       bind("up k", "one up", "up", "k"),
@@ -54,6 +58,8 @@ func newKeymap(admin, accounts bool) *keymap {
 		bottom:   bind("G", "last", "G", "end"),
 		pageUp:   bind("PgUp", "page up", "pgup"),
 		pageDown: bind("PgDn", "page down", "pgdown"),
+		older:    bind("Left", "older document", "left"),
+		newer:    bind("Right", "newer document", "right"),
 		details:  bind("Enter", "details", "enter"),
 		raw:      bind("r", "raw message or document", "r"),
 		back:     bind("Esc", "back", "esc"),
@@ -90,8 +96,8 @@ func (k *keymap) groups() []group {
 	return []group{
 		{"capitals send SIP", []key.Binding{k.register, k.unregister, k.query, k.subscribe, k.unsubscribe, k.removeAll, k.ping, k.admin}},
 		{"small letters look", []key.Binding{k.details, k.raw, k.back, k.search, k.filter, k.ladder, k.save, k.copy, k.external, k.pause, k.clock, k.help, k.quit}},
-		{"views", []key.Binding{k.overview, k.timeline, k.messages, k.gruus, k.findings, k.account}},
-		{"lists", []key.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown}},
+		{"views", []key.Binding{k.overview, k.timeline, k.messages, k.document, k.gruus, k.truths, k.findings, k.accounts, k.account}},
+		{"lists", []key.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.older, k.newer}},
 		{"the panel that a kick opens", []key.Binding{k.panelRegister, k.panelLater, k.panelIgnore, k.panelNotify}},
 	}
 }

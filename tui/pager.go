@@ -65,7 +65,8 @@ func (p *pager) draw(w, rows int, th *theme) []string {
 	return pad(append(out, p.broken[top:min(top+height, len(p.broken))]...), w, rows)
 }
 
-// reflow breaks what is longer than a row; the rest of a line is indented.
+// reflow breaks what is longer than a row; the rest of a line is indented a little
+// more than its beginning.
 func (p *pager) reflow(w int) {
 	p.width, p.broken = w, nil
 	for _, line := range p.lines {
@@ -73,16 +74,17 @@ func (p *pager) reflow(w int) {
 			p.broken = append(p.broken, broken(line, w, false)...)
 			continue
 		}
-		room := max(w-4, 10)
 		if width(line) <= w-2 {
 			p.broken = append(p.broken, " "+line)
 			continue
 		}
-		for i, part := range broken(line, room, true) {
+		begins := len(line) - len(strings.TrimLeft(line, " "))
+		indent := strings.Repeat(" ", min(begins, w/4))
+		for i, part := range broken(line[len(indent):], max(w-4-len(indent), 10), true) {
 			if i > 0 {
 				part = "  " + part
 			}
-			p.broken = append(p.broken, " "+part)
+			p.broken = append(p.broken, " "+indent+part)
 		}
 	}
 }

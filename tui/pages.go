@@ -16,15 +16,18 @@ func (a *app) raw() {
 		}
 	}
 	if s := a.account().shown; s != nil && len(s.Document.Raw) > 0 {
-		a.pager = a.documentPager(s)
+		a.pager = a.documentPager(&s.Document)
 		return
 	}
 	a.say(levelNone, "no document yet")
 }
 
-func (a *app) documentPager(s *ua.Snapshot) *pager {
-	title := fmt.Sprintf("document version %s, received %s", s.Document.Version, a.clock.moment(s.Document.At, a.zone()))
-	return newRawPager(a.th, title, s.Document.Raw)
+func (a *app) documentPager(d *ua.Document) *pager {
+	title := "document"
+	if d.Version.Present {
+		title += " version " + d.Version.String()
+	}
+	return newRawPager(a.th, fmt.Sprintf("%s, received %s", title, a.clock.moment(d.At, a.zone())), d.Raw)
 }
 
 // showNotify opens the message that told of a kick, and where it is kept no more
@@ -35,7 +38,7 @@ func (a *app) showNotify(p *openPrompt) {
 		return
 	}
 	if s := a.named(p.account).live; s != nil && len(s.Document.Raw) > 0 {
-		a.pager = a.documentPager(s)
+		a.pager = a.documentPager(&s.Document)
 		return
 	}
 	a.say(levelNone, "no NOTIFY told of it")

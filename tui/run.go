@@ -163,8 +163,8 @@ func (m guarded) View() string {
 // and prints the exit summary. It returns nil after either end, and an error
 // when the terminal failed or something of ours panicked (*PanicError).
 //
-// Run handles no signals: the caller ends ctx at SIGINT, SIGTERM and SIGHUP,
-// which then does what q does.
+// Of signals Run handles SIGCONT, after which it draws anew. The caller ends ctx at
+// SIGINT, SIGTERM and SIGHUP, which then does what q does.
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
 	// What runs beside the screen outlives ctx: the end is to be seen too.
@@ -235,6 +235,7 @@ func Run(ctx context.Context, o Options) error {
 			}
 		}
 	})
+	begin(func() { awaitResume(running, p.Send) })
 	begin(func() { relay(running, updates, ctx.Done(), p.Send) })
 
 	_, err := p.Run()

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +161,33 @@ func TestRunSecondQuitEndsAtOnce(t *testing.T) {
 	<-calledOff
 	if took := time.Since(begun); took > 2*time.Second {
 		t.Errorf("took %v", took)
+	}
+	term.leftScreen(t)
+}
+
+// A process that was stopped finds the terminal as the shell left it: the screen is
+// taken and drawn anew.
+func TestRunGoesOnAfterAStop(t *testing.T) {
+	term := newTerminal()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := start(ctx, term.options())
+	term.waitFor(t, "REGISTERED")
+	taken := func() int { return strings.Count(term.String(), "\x1b[?1049h") }
+	if err := syscall.Kill(os.Getpid(), syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	for range 500 {
+		if taken() == 2 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := taken(); n != 2 {
+		t.Errorf("the terminal was taken %d times: %q", n, term.String())
+	}
+	cancel()
+	if err := wait(t, done); err != nil {
+		t.Error(err)
 	}
 	term.leftScreen(t)
 }

@@ -41,7 +41,7 @@ func TestGoldenPanel(t *testing.T) {
 
 func TestGoldenViews(t *testing.T) {
 	for name, keys := range map[string][]string{
-		"gruus-80x24": {"5"}, "findings-80x24": {"7"}, "help-80x24": {"?"},
+		"help-80x24":    {"?"},
 		"contact-80x24": {"enter"}, "folded-80x24": {"l"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,8 +136,8 @@ func TestHeaderSaysState(t *testing.T) {
 			s.Registration = ua.Registration{State: ua.Registering, Slow: "sent 4 times, no answer for 7 s"}
 		}, []string{"↻ REGISTERING", "sent 4 times, no answer for 7 s"}},
 		{"no notify", func(s *ua.Snapshot) {
-			s.Subscription = ua.Subscription{State: ua.NotifyWait, Slow: "200 to SUBSCRIBE but no NOTIFY: NAT, firewall, or notifier off"}
-		}, []string{"↻ SUBSCRIBING", "200 to SUBSCRIBE but no NOTIFY: NAT, firewall"}},
+			s.Subscription = ua.Subscription{State: ua.NotifyWait, Slow: "200 to SUBSCRIBE but no NOTIFY: NAT, firewall, or notifier off; Contact was 192.0.2.7:5060, seen as 203.0.113.5:40112"}
+		}, []string{"↻ SUBSCRIBING", "200 to SUBSCRIBE but no NOTIFY: NAT, firewall, or notifier off; Contact was..."}},
 		{"unsupported", func(s *ua.Snapshot) {
 			s.Subscription = ua.Subscription{State: ua.Unsupported, Status: 489, Reason: "Bad Event"}
 		}, []string{"- NO REG EVENT", "489 Bad Event"}},
@@ -187,15 +187,5 @@ func TestAccountsByTab(t *testing.T) {
 	b.keys("R")
 	if got := strings.Join(b.asked, ","); got != "bob register" {
 		t.Errorf("asked %q", got)
-	}
-}
-
-func BenchmarkFrame(b *testing.B) {
-	bench := newBench(&testing.T{}, 120, 40, nil)
-	for range 500 {
-		bench.show(snapshot(), past()...)
-	}
-	for b.Loop() {
-		bench.View()
 	}
 }

@@ -23,8 +23,17 @@ type account struct {
 	events  []ua.Event // oldest first
 	changes []change   // those that the overview shows, what belongs together in one
 	found   []*found
+	kicks   int
+	past    []pastGRUU // that work no more, the newest first
+	public  string     // our public GRUU, as last told
+
+	// Of shown, so that no frame walks over all bindings.
+	title string // of the list of bindings
+	runs  bool   // something in it changes by time alone
 
 	bindings, gruus, findings list
+	document                  documentView
+	truths                    truthsView
 }
 
 func newAccount(name string) *account {
@@ -50,7 +59,19 @@ func (a *account) show(s *ua.Snapshot) {
 	}
 	a.shown = s
 	a.bindings.set(len(s.Bindings))
-	a.gruus.set(len(s.GRUUs))
+	a.title, a.runs = bindingsTitle(s), runs(s)
+	a.countGRUUs()
+}
+
+// runs reports whether anything that a snapshot shows changes by time alone.
+func runs(s *ua.Snapshot) bool {
+	r, sub := &s.Registration, &s.Subscription
+	for _, t := range []time.Time{r.ExpiresAt, r.RetryAt, sub.ExpiresAt, sub.RetryAt} {
+		if !t.IsZero() {
+			return true
+		}
+	}
+	return s.Ping.URI != "" && s.Ping.Outcome == "" || slices.ContainsFunc(s.Bindings, func(b ua.Binding) bool { return !b.ExpiresAt.IsZero() })
 }
 
 // sameContact tells rows of two snapshots to be about one contact. Ours is
@@ -68,8 +89,15 @@ func (a *account) add(e ua.Event) {
 	if isChange(e) && !fold(a.changes, e) {
 		a.changes = kept(append(a.changes, change{Event: e}))
 	}
-	if d, ok := e.Detail.(ua.FindingDetail); ok {
+	switch d := e.Detail.(type) {
+	case ua.FindingDetail:
 		a.addFinding(d, e.Time)
+	case ua.GRUUDetail:
+		a.addGRUU(d, e.Time)
+	case ua.ContactDetail:
+		if d.Kick() != "" {
+			a.kicks++
+		}
 	}
 }
 

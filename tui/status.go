@@ -57,30 +57,27 @@ func (a *app) statusLine(w int) string {
 	return fit(line+strings.Repeat("-", max(w-width(line)-width(held), 0))+a.th.busy.Render(held), w)
 }
 
-// tabs names the views; the current one is in brackets.
+// tabs names the views; the current one is in brackets. Where there is no room for
+// all names those farthest from it are left to their numbers.
 func (a *app) tabs(room int) string {
-	names := func(short bool) string {
-		var out []string
-		for _, v := range a.views {
-			h := help(v.key)
-			text := h.name
-			if !short || v == a.view {
-				text += " " + h.text
-				if v.mark != nil {
-					text += v.mark()
-				}
-			}
-			if v == a.view {
-				text = a.th.reverse.Render("[" + text + "]")
-			}
-			out = append(out, text)
+	out, current := make([]string, len(a.views)), slices.Index(a.views, a.view)
+	for i, v := range a.views {
+		h := help(v.key)
+		out[i] = h.name + " " + h.text
+		if v.mark != nil {
+			out[i] += v.mark()
 		}
-		return strings.Join(out, "  ")
 	}
-	if long := names(false); width(long) <= room {
-		return long
+	fits := func() bool { return width(strings.Join(out, "  "))+len("[]") <= room }
+	for far := len(out); far > 0 && !fits(); far-- {
+		for _, i := range []int{current - far, current + far} {
+			if i >= 0 && i < len(out) && !fits() {
+				out[i] = strings.Replace(out[i], " "+help(a.views[i].key).text, "", 1)
+			}
+		}
 	}
-	return names(true)
+	out[current] = a.th.reverse.Render("[" + out[current] + "]")
+	return strings.Join(out, "  ")
 }
 
 // footer draws the keys, or the question that waits for one.

@@ -14,6 +14,7 @@ import (
 type theme struct {
 	ascii bool
 
+	dim             lipgloss.Style
 	bold, reverse   lipgloss.Style
 	good, busy, bad lipgloss.Style
 	own, other, key lipgloss.Style
@@ -28,6 +29,7 @@ func themeFor(r *lipgloss.Renderer, ascii bool) *theme {
 	style := func() lipgloss.Style { return r.NewStyle() }
 	return &theme{
 		ascii:   ascii,
+		dim:     style().Faint(true),
 		bold:    style().Bold(true),
 		reverse: style().Reverse(true),
 		good:    style().Bold(true).Foreground(lipgloss.Color("2")),

@@ -47,12 +47,24 @@ func (a *app) makeViews() []*view {
 			keys: []key.Binding{a.keys.details, a.keys.ladder, a.keys.filter, a.keys.search, a.keys.save, a.keys.copy, a.keys.external, a.keys.pause},
 		},
 		{
+			key: a.keys.document, draw: simple(a.documentView), press: a.documentKey,
+			list: func() *list { return &a.account().document.rows }, details: a.turnDocument, raw: a.wholeDocument,
+		},
+		{
 			key: a.keys.gruus, draw: simple(a.gruusView),
 			list: func() *list { return &a.account().gruus }, details: a.gruuPage, copied: a.gruuCopy,
 		},
 		{
+			key: a.keys.truths, draw: simple(a.truthsView),
+			list: func() *list { return &a.account().truths.list }, details: a.truthPage,
+		},
+		{
 			key: a.keys.findings, draw: simple(a.findingsView), mark: a.findingsMark,
 			list: func() *list { return &a.account().findings }, details: a.findingPage,
+		},
+		{
+			key: a.keys.accounts, draw: simple(a.accountsView), press: a.accountKey,
+			list: func() *list { return &a.list }, details: a.enterAccount,
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"bytes"
 	"io"
 	"net/netip"
 	"reflect"
@@ -169,6 +170,16 @@ func TestHostileText(t *testing.T) {
 					} {
 						events = append(events, ua.Event{Seq: uint64(j), Time: noon, Account: "alice", Run: text, Summary: text, Detail: d})
 					}
+					// A document that can be read, its predecessor too, with the text in each value.
+					for k, state := range []string{"full", "partial"} {
+						doc := reginfo.Document{Version: reginfo.Num(uint64(k)), State: reginfo.DocState(state), Registrations: make([]reginfo.Registration, 1)}
+						poison(reflect.ValueOf(&doc.Registrations).Elem(), text)
+						raw := reginfo.Encode(&doc)
+						if k == 1 { // what XML cannot carry is sent all the same, and as a reference
+							raw = bytes.ReplaceAll(raw, []byte("\ufffd"), []byte("\x1b&#27;&#x9b;"))
+						}
+						clean.Documents = append(clean.Documents, ua.Document{At: noon, CSeq: uint32(k), Verdict: reginfo.Applied, State: doc.State, Raw: raw})
+					}
 					b.o.Trace.Add(trace.Message{Time: noon, Direction: trace.Received, Transport: text, Remote: netip.MustParseAddrPort("192.0.2.1:5060"), Raw: []byte(text)})
 					b.o.Trace.Add(trace.Message{Time: noon, Direction: trace.Received, Transport: "udp", Raw: []byte("NOTIFY " + text + "\r\nCSeq: " + text + "\r\n\r\n" + text)})
 					for _, first := range []string{"SIP/2.0 " + text, "SIP/2.0 500 " + text, text + " " + text + " SIP/2.0"} {
@@ -181,7 +192,7 @@ func TestHostileText(t *testing.T) {
 					b.show(&clean, events...)
 					views := []string{"1"} // the header is what differs
 					if state == ua.Registered && i == 0 {
-						views = []string{"1", "2", "3", "5", "7"}
+						views = []string{"1", "2", "3", "4", "5", "6", "7", "8"}
 					}
 					drawAll(t, b, views)
 				}

@@ -492,15 +492,16 @@ func (a *Agent) listedWith(sent sentRegister) bool {
 	return false
 }
 
-// noNotifyDetail says where a NOTIFY would have to come to, and what may keep it.
+// noNotifyDetail says what may keep a NOTIFY away, and where it would have to come
+// to.
 func (a *Agent) noNotifyDetail() string {
-	detail := "a NAT, a firewall, or a notifier that is off"
+	detail := "NAT, firewall, or notifier off"
 	if a.flow == nil {
 		return detail
 	}
-	contact := fmt.Sprintf("Contact was %s", a.flow.Local())
+	detail += fmt.Sprintf("; Contact was %s", a.flow.Local())
 	if a.behindNAT() {
-		contact += fmt.Sprintf(", seen as %s", a.seenAs)
+		detail += fmt.Sprintf(", seen as %s", a.seenAs)
 	}
-	return contact + ": " + detail
+	return detail
 }

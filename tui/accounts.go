@@ -1,0 +1,137 @@
+package tui
+
+import (
+	"fmt"
+	"time"
+
+	"regwatch/ua"
+)
+
+// accountColumns are the widths of the list of accounts behind mark and name; a
+// column of 0 is left out. Widths include the blanks behind.
+type accountColumns struct{ name, state, watch, flow, bound, kicks, aor, next int }
+
+func accountColumnsFor(w int) accountColumns {
+	c := accountColumns{name: 13, state: 14, watch: 14, flow: 9, kicks: 6}
+	switch {
+	case w < 56:
+		c = accountColumns{name: 9, state: 13}
+	case w < 72:
+		c.watch, c.flow = 0, 0
+	case w >= 100:
+		c.name, c.aor, c.bound = 18, w-100+12, 7
+	}
+	c.next = w - 2 - c.name - c.state - c.watch - c.flow - c.bound - c.kicks - c.aor
+	return c
+}
+
+func (c accountColumns) heading() string {
+	line := wideGutter.off + fit("  account", 2+c.name) + fit("address", c.aor) + fit("registration", c.state) + fit("watching", c.watch)
+	return line + fit("flow", c.flow) + fit("bound", c.bound) + fit("kicks", c.kicks) + fit("next", c.next)
+}
+
+// accountsView lists all accounts; Enter goes to the selected one.
+func (a *app) accountsView(w, rows int) []string {
+	registered := 0
+	for _, acc := range a.accounts {
+		if acc.shown != nil && acc.shown.Registration.State == ua.Registered {
+			registered++
+		}
+	}
+	title := fmt.Sprintf("accounts: %d of %d registered", registered, len(a.accounts))
+	if w >= 60 && len(a.accounts) > 1 {
+		title += ", Enter goes to one"
+	}
+	out := []string{a.th.title(title, w)}
+	c := accountColumnsFor(w - len(wideGutter.off))
+	height := rows - 1
+	if rows >= 6 {
+		out = append(out, c.heading())
+		height--
+	}
+	a.list.selected = a.current
+	a.list.set(len(a.accounts))
+	return append(out, a.list.draw(w, height, wideGutter, a.th, func(i, w int) string { return a.accountRow(a.accounts[i], c) })...)
+}
+
+func (a *app) accountRow(acc *account, c accountColumns) string {
+	name := fit(cutEnd(a.th.text(acc.name), c.name-1), c.name)
+	if acc == a.account() {
+		name = a.th.own.Render(name)
+	}
+	s := acc.shown
+	if s == nil {
+		return a.th.mark(levelNone) + " " + name + fit("", c.aor) + "STARTING"
+	}
+	reg, watch := a.registrationCount(s), a.subscriptionCount(s)
+	flow := s.Flow.Transport + " up"
+	switch {
+	case s.Flow.Transport == "":
+		flow = "none"
+	case !s.Flow.Up:
+		flow = s.Flow.Transport + " down"
+	}
+	kicks := ""
+	if acc.kicks > 0 {
+		kicks = fmt.Sprint(acc.kicks)
+	}
+	row := a.th.style(reg.level).Render(a.th.mark(reg.level)) + " " + name +
+		fit(cutURI(a.th.text(s.AOR), c.aor-2), c.aor) +
+		a.th.style(reg.level).Render(fit(reg.word, c.state)) +
+		fit(watch.word, c.watch) +
+		fit(cutEnd(a.th.text(flow), c.flow-1), c.flow) +
+		fit(fmt.Sprint(len(s.Bindings)), c.bound) + fit(kicks, c.kicks)
+	return row + fit(cutEnd(a.th.text(a.upcoming(s)), c.next), c.next)
+}
+
+// upcoming is what happens next to an account, and when.
+func (a *app) upcoming(s *ua.Snapshot) string {
+	in := func(what string, at time.Time) string { return what + " " + countdown(at.Sub(a.now())) }
+	r, sub := &s.Registration, &s.Subscription
+	if n := len(s.Prompts); n > 0 {
+		if p := &s.Prompts[n-1]; !p.ActAt.IsZero() {
+			return in("register", p.ActAt)
+		}
+		if r.State == ua.Unregistered || r.State == ua.Registered && !r.Pending {
+			return "waits for you"
+		}
+	}
+	switch {
+	case r.Pending, r.State == ua.Registering, r.State == ua.Unregistering:
+		return "an answer"
+	case !r.RetryAt.IsZero():
+		return in("retry", r.RetryAt)
+	case r.State == ua.Refused, r.State == ua.Failed:
+		return "R tries again"
+	case !r.RefreshAt.IsZero() && (sub.RetryAt.IsZero() || r.RefreshAt.Before(sub.RetryAt)):
+		return in("refresh", r.RefreshAt)
+	case sub.State == ua.Polling && !sub.RetryAt.IsZero():
+		return in("query", sub.RetryAt)
+	case !sub.RetryAt.IsZero():
+		return in("subscribe", sub.RetryAt)
+	case !r.ExpiresAt.IsZero():
+		return in("ends", r.ExpiresAt)
+	case !sub.RefreshAt.IsZero():
+		return in("subscribe", sub.RefreshAt)
+	}
+	return "nothing"
+}
+
+// accountKey moves among the accounts. The one under the mark is the current one:
+// what is sent from here goes out for it.
+func (a *app) accountKey(k string) bool {
+	a.list.selected = a.current
+	a.list.set(len(a.accounts))
+	moved := a.list.handle(k, a.keys)
+	if a.current != a.list.selected {
+		a.current = a.list.selected
+		a.retell()
+	}
+	return moved
+}
+
+// enterAccount goes to the selected account.
+func (a *app) enterAccount() *pager {
+	a.view = a.views[0]
+	return nil
+}
