@@ -1,6 +1,7 @@
 // Package capture writes the SIP messages of a run to a file: as text for
 // people, or as a pcapng capture for Wireshark, tshark and sngrep. Digest
-// responses are masked in both, unless the writer is asked for them by name.
+// responses are masked in both, unless the writer is asked for them by name. And
+// it reads captures, its own and others': what UDP and TCP carried, in order.
 //
 // It imports trace, guard, the standard library and, in the one room that may,
 // gopacket for the layout of frames and blocks. It knows no protocol above TCP

@@ -1,7 +1,10 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,4 +34,31 @@ func (text) message(m trace.Message, shown []byte) ([]byte, error) {
 		out = append(out, Visible(line)+"\n"...)
 	}
 	return append(out, '\n'), nil
+}
+
+var (
+	textHead = regexp.MustCompile(`^--- \d+ (\S+) ([a-z]+) (\S+) (->|<-) (\S+), \d+ bytes$`)
+	textLost = regexp.MustCompile(`^--- \d+ messages lost: `)
+)
+
+// TextHead reads a line that this package writes between the messages of a text
+// trace. What it says of the message below is in the chunk, which is empty for a
+// remark; ours is false for any other line.
+func TextHead(line string) (head Chunk, ours bool) {
+	if !strings.HasPrefix(line, "--- ") {
+		return Chunk{}, false
+	}
+	found := textHead.FindStringSubmatch(line)
+	if found == nil {
+		return Chunk{}, textLost.MatchString(line)
+	}
+	at, err1 := time.Parse(time.RFC3339Nano, found[1])
+	local, err2 := netip.ParseAddrPort(found[3])
+	remote, err3 := netip.ParseAddrPort(found[5])
+	if errors.Join(err1, err2, err3) != nil {
+		return Chunk{}, false
+	}
+	head = Chunk{Time: at, Transport: found[2]}
+	head.From, head.To = ordered(local, remote, found[4] == "->")
+	return head, true
 }
