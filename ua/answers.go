@@ -162,7 +162,7 @@ func (a *Agent) ourContact(r *wire.Response) (ours wire.NameAddr, ok bool) {
 
 // isOurs reports whether a contact of an answer is this device, under whatever
 // URI.
-func (a *Agent) isOurs(c wire.NameAddr) bool { return a.id.registers(contactOf(c)) }
+func (a *Agent) isOurs(c wire.NameAddr) bool { return a.id.registers(ContactOf(c)) }
 
 // registerAccepted takes from a 2xx what is not the state machine's.
 func (a *Agent) registerAccepted(r registerResult, now time.Time) {
@@ -274,7 +274,7 @@ func (a *Agent) shortenedByQuery(r registerResult, now time.Time) {
 		return
 	}
 	a.missed = true
-	contact := contactOf(ours)
+	contact := ContactOf(ours)
 	contact.Event, contact.CallID = reginfo.Shortened, a.id.callID
 	row := reginfo.Row{AOR: a.account.AOR, Contact: contact, At: now, ExpiresAt: ends}
 	change := reginfo.Change{After: &row, Kind: reginfo.Altered}

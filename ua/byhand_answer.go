@@ -18,7 +18,7 @@ func (a *Agent) effectOf(r *wire.Request, now time.Time) turnEffect {
 	contacts, _ := r.Headers.ParseNameAddrs("Contact")
 	cseq, _, _ := r.Headers.CSeq()
 	for _, address := range contacts {
-		c := contactOf(address)
+		c := ContactOf(address)
 		asked := asksFor(r, c)
 		removes := asked == 0
 		ours := !a.account.WatchOnly && a.id.registers(c)
@@ -85,7 +85,7 @@ func (id *identity) grantByHand(r *wire.Response, now time.Time) {
 	id.others = slices.Clone(id.others)
 	for i, b := range id.others {
 		for _, address := range contacts {
-			if c := contactOf(address); c.Expires.Present && id.isBoundByHand(c, b) {
+			if c := ContactOf(address); c.Expires.Present && id.isBoundByHand(c, b) {
 				id.others[i].until = now.Add(seconds(uint32(c.Expires.Value)))
 			}
 		}
@@ -141,7 +141,7 @@ func (a *Agent) answeredByHand(t *turn, r *wire.Response, fault string, now time
 	if r.Status < 300 {
 		contacts, _ := r.Headers.ParseNameAddrs("Contact")
 		for _, c := range contacts {
-			x.Contacts = append(x.Contacts, contactOf(c))
+			x.Contacts = append(x.Contacts, ContactOf(c))
 		}
 	}
 	switch {

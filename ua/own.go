@@ -119,8 +119,9 @@ func (id identity) isBoundByHand(c reginfo.Contact, b boundByHand) bool {
 	return c.Active() && !id.registers(c) && c.CallID != "" && c.CallID == b.contact.CallID && c.CSeq.Present && c.CSeq == b.contact.CSeq
 }
 
-// contactOf reads a Contact of a REGISTER or of the answer to one.
-func contactOf(address wire.NameAddr) reginfo.Contact {
+// ContactOf reads a Contact of a REGISTER, or of the answer to one, as what a
+// document would say of it.
+func ContactOf(address wire.NameAddr) reginfo.Contact {
 	c := reginfo.Contact{
 		URI: address.URI, DisplayName: address.Display, State: reginfo.ContactActive, Q: address.Params.Get("q"),
 		Expires: number(address.Params.Get("expires")), RegID: number(address.Params.Get("reg-id")),

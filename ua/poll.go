@@ -52,7 +52,7 @@ func (p *poller) document(aor string, contacts []wire.NameAddr, before []reginfo
 	reg := reginfo.Registration{AOR: aor, ID: "poll", State: reginfo.RegTerminated}
 	for _, c := range contacts {
 		reg.State = reginfo.RegActive
-		contact := contactOf(c)
+		contact := ContactOf(c)
 		contact.ID, contact.Event = c.URI, reginfo.Registered
 		contact.TempGRUU = "" // of which REGISTER it is, is not told here
 		if i := slices.IndexFunc(before, func(r reginfo.Row) bool { return reginfo.SameURI(r.Contact.URI, c.URI) }); i >= 0 {

@@ -1,15 +1,9 @@
 package ua
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"mime"
-	"mime/multipart"
 	"slices"
-	"strings"
 	"time"
 
 	"regwatch/internal/wire"
@@ -99,7 +93,7 @@ func (a *Agent) heardAgain(lostAt, now time.Time) {
 func (a *Agent) takeDocument(n wire.Notify) {
 	body := n.Body
 	if n.ContentType == "multipart/mixed" {
-		body = reginfoPart(n)
+		body = n.Part("application/reginfo+xml")
 	}
 	document, err := reginfo.Decode(body)
 	if err != nil {
@@ -164,30 +158,6 @@ func (a *Agent) takeDocument(n wire.Notify) {
 func (a *Agent) askFull(now time.Time) {
 	a.askAll, a.askedAll = time.Time{}, now
 	a.apply(a.sub.needFull(now), now)
-}
-
-// reginfoPart finds the reginfo document of a multipart body (RFC 2046 5.1);
-// nil where there is none.
-func reginfoPart(n wire.Notify) []byte {
-	_, params, err := mime.ParseMediaType(n.Headers.Get("Content-Type"))
-	if err != nil {
-		return nil
-	}
-	parts := multipart.NewReader(bytes.NewReader(n.Body), params["boundary"])
-	for range 16 {
-		part, err := parts.NextPart()
-		if err != nil {
-			return nil
-		}
-		if kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type")); strings.EqualFold(kind, "application/reginfo+xml") {
-			body, err := io.ReadAll(part)
-			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-				return nil
-			}
-			return body
-		}
-	}
-	return nil
 }
 
 func documentSummary(d DocumentDetail) string {

@@ -20,6 +20,7 @@ const (
 type challenge struct {
 	Scheme      string
 	Realm       string
+	Username    string // of credentials, which are written alike
 	Nonce       string
 	Opaque      string
 	OpaqueGiven bool
@@ -73,7 +74,7 @@ func (c *challenge) set(p authWord) {
 	// Where the quotation mark that is missing belongs is anybody's guess.
 	c.Unclosed = c.Unclosed || p.unclosed
 	switch name {
-	case "realm", "nonce", "opaque", "algorithm", "stale", "userhash", "qop":
+	case "realm", "username", "nonce", "opaque", "algorithm", "stale", "userhash", "qop":
 		if slices.Contains(c.seen, name) {
 			return
 		}
@@ -83,6 +84,8 @@ func (c *challenge) set(p authWord) {
 	switch name {
 	case "realm":
 		c.Realm = p.value
+	case "username":
+		c.Username = p.value
 	case "nonce":
 		c.Nonce = p.value
 	case "opaque":
