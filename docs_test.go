@@ -33,6 +33,15 @@ func TestReadmeShowsRealScreen(t *testing.T) {
 	}
 }
 
+// What the README shows of decode is what it says.
+func TestReadmeShowsRealDecode(t *testing.T) {
+	_, shown, _ := strings.Cut(read(t, "README.md"), "$ regwatch decode --account alice capture.pcapng\n...\n")
+	shown, _, _ = strings.Cut(shown, "...\n")
+	if shown == "" || !strings.Contains(read(t, "internal/dissect/testdata/kick.golden"), shown) {
+		t.Errorf("README.md shows what internal/dissect/testdata/kick.golden has not:\n%s", shown)
+	}
+}
+
 // The README explains every word that a registrar can say, with the policy that
 // it meets.
 func TestReadmeExplainsWords(t *testing.T) {

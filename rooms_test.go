@@ -32,6 +32,7 @@ var rooms = map[string][]string{
 	"internal/config":      {"ua", "internal/tables"},
 	"internal/journal":     {"ua"},
 	"internal/capture":     {"internal/trace", "internal/guard"},
+	"internal/dissect":     {"ua", "reginfo", "reginfo/finding", "internal/wire", "internal/capture", "internal/guard"},
 	"tui":                  {"ua", "reginfo", "reginfo/finding", "internal/trace", "internal/guard"},
 	"cmd/regwatch":         {"*"},
 	"docs/pictures":        {},

@@ -7,28 +7,31 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"regwatch/internal/capture"
+	"regwatch/internal/dissect"
 	"regwatch/internal/journal"
-	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
+	"regwatch/ua"
 )
 
 func decodeCommand(e *env) *cobra.Command {
 	var asJSON bool
+	var account, config string
 	cmd := &cobra.Command{
 		Use:   "decode FILE...",
-		Short: "Explain reginfo documents",
-		Long: `Reads reginfo documents (RFC 3680, 5628), also malformed ones, and prints what
-they say and what is wrong with them. "-" is standard input.
+		Short: "Explain reginfo documents, SIP messages and captures",
+		Long: `Reads reginfo documents (RFC 3680, 5628), also malformed ones, SIP messages as
+text, and captures (pcap, pcapng, or a --trace of regwatch), and prints what they
+say, what changed from one document to the next, and what is wrong with them.
+"-" is standard input. What a file is shows its content, not its name.
 
 Exit status: 0 read, 7 read with findings of severity error, 2 unreadable.`,
 		Example: `  regwatch decode notify.xml
+  regwatch decode before.xml after.xml
+  regwatch decode --account alice capture.pcapng
   regwatch decode --json - < notify.xml | jq .findings`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -36,44 +39,80 @@ Exit status: 0 read, 7 read with findings of severity error, 2 unreadable.`,
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, files []string) error { return decode(e, files, asJSON) },
+		RunE: func(_ *cobra.Command, files []string) error {
+			own, err := ownOf(e, account, config)
+			if err != nil {
+				return err
+			}
+			return decode(e, files, own, asJSON)
+		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: an object, or a list for several files")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: an object, or a list for several documents or messages")
+	cmd.Flags().StringVar(&account, "account", "", "mark the contacts of the account with this `NAME` in the config")
+	cmd.Flags().StringVar(&config, "config", "", "config `FILE` (default: the user's config directory, regwatch/config.toml)")
 	return cmd
+}
+
+// ownOf finds the account whose contacts are to be told; nil where none is named.
+func ownOf(e *env, account, config string) (*ua.Own, error) {
+	if account == "" {
+		return nil, nil
+	}
+	flags := agentFlags{config: config, names: []string{account}}
+	accounts, _, err := flags.settings(e, nil)
+	if err != nil {
+		return nil, err
+	}
+	own := ua.OwnOf(accounts[0], e.stateDir)
+	switch {
+	case accounts[0].WatchOnly:
+		return nil, fail(statusUsage, "", "account %q only watches: no contact is its own", account)
+	case !own.Known():
+		return nil, fail(statusUsage, "set its instance_id in the config, or let it register once",
+			"account %q: nothing is known to tell its contacts by", account)
+	}
+	return own, nil
 }
 
 // decode prints every file that can be read; those that cannot are told
 // together at the end.
-func decode(e *env, files []string, asJSON bool) error {
-	var documents []*reginfo.Document
+func decode(e *env, files []string, own *ua.Own, asJSON bool) error {
+	dissector := dissect.New(own)
 	var unreadable []error
-	worst := 0
+	broken := false
+	out := list{out: e.stdout, always: len(files) > 1}
 	for _, file := range files {
-		d, err := readDocument(e, file)
+		printed := 0
+		remarks, err := readFile(e, dissector, file, func(item dissect.Item) error {
+			for _, f := range item.Findings {
+				broken = broken || f.Severity() == finding.Error
+			}
+			if asJSON {
+				return out.add(item)
+			}
+			heading := ""
+			switch {
+			case printed > 0:
+				heading = "\n"
+			case len(files) > 1:
+				heading = capture.Visible(file) + ":\n"
+			}
+			printed++
+			return written(io.WriteString(e.stdout, heading+item.Text()))
+		})
+		for _, remark := range remarks {
+			say(e.stderr, fmt.Sprintf("decode %s: %s", file, remark))
+		}
+		var writing *writeError
+		if errors.As(err, &writing) {
+			return err
+		}
 		if err != nil {
 			unreadable = append(unreadable, fmt.Errorf("decode %s: %w", file, err))
-			continue
-		}
-		documents = append(documents, d)
-		for _, f := range d.Findings {
-			if f.Severity() == finding.Error {
-				worst = statusFindings
-			}
-		}
-		if asJSON {
-			continue
-		}
-		if len(files) > 1 {
-			fmt.Fprintf(e.stdout, "%s:\n", capture.Visible(file))
-		}
-		if _, err := io.WriteString(e.stdout, table(d)); err != nil {
-			return fmt.Errorf("write: %w", err)
 		}
 	}
-	if asJSON && len(documents) > 0 {
-		if err := writeJSON(e.stdout, documents, len(files) > 1); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
+	if err := out.close(); err != nil {
+		return err
 	}
 	if len(unreadable) > 0 {
 		for _, err := range unreadable[:len(unreadable)-1] {
@@ -81,13 +120,13 @@ func decode(e *env, files []string, asJSON bool) error {
 		}
 		return fail(statusUsage, "", "%w", unreadable[len(unreadable)-1])
 	}
-	if worst != 0 {
-		return &failure{status: worst}
+	if broken {
+		return &failure{status: statusFindings}
 	}
 	return nil
 }
 
-func readDocument(e *env, file string) (*reginfo.Document, error) {
+func readFile(e *env, dissector *dissect.Dissector, file string, give func(dissect.Item) error) (remarks []string, err error) {
 	in := e.stdin
 	if file != "-" {
 		opened, err := os.Open(file)
@@ -101,121 +140,71 @@ func readDocument(e *env, file string) (*reginfo.Document, error) {
 		defer opened.Close()
 		in = opened
 	}
-	body, err := io.ReadAll(io.LimitReader(in, reginfo.MaxSize+1))
-	if err != nil {
-		return nil, err
-	}
-	return reginfo.Decode(body)
+	return dissector.Read(in, give)
 }
 
-func writeJSON(out io.Writer, documents []*reginfo.Document, list bool) error {
+// writeError is a failure of standard output, not of a file.
+type writeError struct{ error }
+
+func (w *writeError) Unwrap() error { return w.error }
+
+func written(_ int, err error) error {
+	if err != nil {
+		return fmt.Errorf("write: %w", &writeError{err})
+	}
+	return nil
+}
+
+// list writes one value as an object and several as a list, each as soon as it is
+// known which.
+type list struct {
+	out    io.Writer
+	always bool   // a list, however many there are
+	first  []byte // not yet written
+	count  int
+}
+
+func (l *list) add(value any) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	var value any = documents
-	if !list {
-		value = documents[0]
-	}
+	encoder.SetEscapeHTML(false) // values quote URIs
 	if err := encoder.Encode(value); err != nil {
 		return err
 	}
-	_, err := out.Write(journal.Escaped(text.Bytes()))
-	return err
+	raw := journal.Escaped(bytes.TrimSpace(text.Bytes()))
+	l.count++
+	switch {
+	case l.count == 1 && !l.always:
+		l.first = raw
+		return nil
+	case l.count == 1:
+		return l.write("[\n  ", raw, "  ")
+	case l.count == 2 && !l.always:
+		if err := l.write("[\n  ", l.first, "  "); err != nil {
+			return err
+		}
+	}
+	return l.write(",\n  ", raw, "  ")
 }
 
-// table shows a document to a person: its registrations, their contacts, then
-// what is wrong.
-func table(d *reginfo.Document) string {
-	var out strings.Builder
-	state := string(d.State)
-	if state == "" {
-		state = "state missing"
-	}
-	if d.Incomplete {
-		state += ", incomplete"
-	}
-	fmt.Fprintf(&out, "reginfo version %s, %s\n", orDash(d.Version.String()), shown(state))
-	for _, r := range d.Registrations {
-		fmt.Fprintf(&out, "\n%s  %s", shown(orDash(r.AOR)), shown(orDash(string(r.State))))
-		if r.ID != "" {
-			fmt.Fprintf(&out, "  id %s", shown(r.ID))
+func (l *list) close() error {
+	switch {
+	case l.count == 0:
+		return nil
+	case l.count == 1 && !l.always:
+		if err := l.write("", l.first, ""); err != nil {
+			return err
 		}
-		out.WriteByte('\n')
-		contacts(&out, r.Contacts)
+		return written(io.WriteString(l.out, "\n"))
 	}
-	findings(&out, d.Findings)
-	return out.String()
+	return written(io.WriteString(l.out, "\n]\n"))
 }
 
-// findings writes each code once, with its sentence, and below it where it was
-// found.
-func findings(out io.Writer, all []finding.Finding) {
-	var codes []finding.Code
-	for _, f := range all {
-		if !slices.Contains(codes, f.Code) {
-			codes = append(codes, f.Code)
-		}
+func (l *list) write(before string, raw []byte, indent string) error {
+	var text bytes.Buffer
+	text.WriteString(before)
+	if err := json.Indent(&text, raw, indent, "  "); err != nil {
+		return err
 	}
-	for _, code := range codes {
-		f := finding.Finding{Code: code}
-		fmt.Fprintf(out, "\n%s %s: %s", f.Severity(), code, f.Sentence())
-		if clause := f.Clause(); clause != "" {
-			fmt.Fprintf(out, " (%s)", clause)
-		}
-		fmt.Fprintln(out)
-		for _, f := range all {
-			if f.Code != code {
-				continue
-			}
-			where := "document"
-			if f.Line > 0 {
-				where = fmt.Sprintf("line %d", f.Line)
-			}
-			fmt.Fprintf(out, "  %s: %s\n", where, shown(orDash(f.Detail)))
-		}
-	}
+	return written(l.out.Write(text.Bytes()))
 }
-
-// contacts writes a line a contact, and below it what few documents have.
-func contacts(out io.Writer, all []reginfo.Contact) {
-	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	if len(all) == 0 {
-		fmt.Fprintln(columns, "  no contacts")
-	} else {
-		fmt.Fprintln(columns, "  contact\tstate\tevent\texpires\tq\tcall-id\tcseq")
-	}
-	for _, c := range all {
-		row := []string{c.URI, string(c.State), string(c.Event), c.Expires.String(), c.Q, c.CallID, c.CSeq.String()}
-		for i := range row {
-			row[i] = shown(orDash(row[i]))
-		}
-		fmt.Fprintln(columns, "  "+strings.Join(row, "\t"))
-	}
-	columns.Flush()
-	for _, c := range all {
-		var below strings.Builder
-		for _, detail := range [][2]string{
-			{"name", c.DisplayName}, {"instance", c.Instance}, {"reg-id", c.RegID.String()}, {"retry-after", c.RetryAfter.String()},
-			{"registered for", c.DurationRegistered.String()}, {"pub-gruu", c.PubGRUU}, {"temp-gruu", c.TempGRUU}, {"first-cseq", c.FirstCSeq.String()},
-		} {
-			if detail[1] != "" {
-				fmt.Fprintf(&below, "    %s %s\n", detail[0], shown(detail[1]))
-			}
-		}
-		if below.Len() > 0 {
-			fmt.Fprintf(out, "  %s\n%s", shown(orDash(c.URI)), below.String())
-		}
-	}
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// shown makes a word from the document fit to print; a tab would break the
-// table.
-func shown(s string) string { return strings.ReplaceAll(capture.Visible(s), "\t", "<09>") }

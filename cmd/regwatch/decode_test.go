@@ -3,8 +3,13 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"regwatch/internal/capture"
+	"regwatch/internal/trace"
 )
 
 const document = `<?xml version="1.0"?>
@@ -90,5 +95,112 @@ func TestDecodeTable(t *testing.T) {
 	want, err := os.ReadFile("testdata/kick.golden")
 	if err != nil || b.out.String() != string(want) {
 		t.Errorf("got\n%s\nwant\n%s(%v)", b.out.String(), want, err)
+	}
+}
+
+// TestDecodeChanges: documents one after the other, and in the list what changed.
+func TestDecodeChanges(t *testing.T) {
+	b := newBench(t)
+	before, after := b.file("before.xml", document), b.file("after.xml", strings.ReplaceAll(document, `version="0"`, `version="1"`))
+	after2 := b.file("after2.xml", strings.NewReplacer(`version="0"`, `version="2"`, `<contact id="76" state="active" event="registered"`, `<contact id="76" state="terminated" event="rejected"`).Replace(document))
+	if status := b.run("decode", before, after, after2); status != 0 {
+		t.Errorf("status %d: %s", status, b.err.String())
+	}
+	if out := b.out.String(); strings.Count(out, "\nchanges\n") != 2 || !strings.Contains(out, "changes\n  none\n") ||
+		!strings.Contains(out, "changes\n  removed sip:joe@192.0.2.1: rejected\n") {
+		t.Error(out)
+	}
+	b.run("decode", "--json", before, after2)
+	var list []struct {
+		Changes []struct{ Kind, Event string }
+	}
+	if err := json.Unmarshal([]byte(b.out.String()), &list); err != nil || len(list) != 2 || list[0].Changes != nil ||
+		len(list[1].Changes) != 1 || list[1].Changes[0].Kind != "removed" || list[1].Changes[0].Event != "rejected" {
+		t.Errorf("%v %s", err, b.out.String())
+	}
+}
+
+const deviceContact = "REGISTER sip:example.com SIP/2.0\r\nTo: <sip:alice@example.com>\r\nFrom: <sip:alice@example.com>;tag=1\r\nCall-ID: a\r\nCSeq: 1 REGISTER\r\n" +
+	"Contact: <sip:alice@192.0.2.7>;+sip.instance=\"<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>\"\r\nContent-Length: 0\r\n\r\n"
+
+// TestDecodeCapture: a trace of ours of either form, told by its content: an object
+// for one message, a list for several; a capture that is cut is read as far as it
+// goes, and that is said.
+func TestDecodeCapture(t *testing.T) {
+	b := newBench(t)
+	for _, format := range []string{"x.pcapng", "x.txt"} {
+		path := filepath.Join(b.dir, format)
+		w, err := capture.Create(path, capture.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 {
+			raw := strings.ReplaceAll(deviceContact, "CSeq: 1", "CSeq: "+string(rune('1'+i)))
+			w.Add(trace.Message{Number: uint64(i), Time: time.Unix(int64(i), 0), Direction: trace.Sent, Transport: "udp", Raw: []byte(raw)})
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.stdin = strings.NewReader(string(content))
+		if status := b.run("decode", "--json", "-"); status != 0 {
+			t.Errorf("status %d: %s", status, b.err.String())
+		}
+		var list []map[string]any
+		if err := json.Unmarshal([]byte(b.out.String()), &list); err != nil || len(list) != 2 || list[1]["method"] != "REGISTER" || list[1]["cseq"] != 2.0 {
+			t.Errorf("%s: %v %s", format, err, b.out.String())
+		}
+		if format == "x.txt" {
+			continue
+		}
+		cut := b.file("cut", string(content[:len(content)-4]))
+		status := b.run("decode", "--json", cut)
+		var one map[string]any
+		if err := json.Unmarshal([]byte(b.out.String()), &one); err != nil || status != 0 || one["cseq"] != 1.0 {
+			t.Errorf("%d %v %s", status, err, b.out.String())
+		}
+		if want := "regwatch: decode " + cut + ": the capture is cut off after packet 1: "; !strings.HasPrefix(b.err.String(), want) {
+			t.Errorf("said %s", b.err.String())
+		}
+		empty := b.file("empty", string(content[:200]))
+		if status := b.run("decode", empty); status != 2 || !strings.Contains(b.err.String(), "decode "+empty+": no SIP message in 0 packets\n") {
+			t.Errorf("%d %s", status, b.err.String())
+		}
+	}
+}
+
+// TestDecodeAccount: the contacts of an account in the config are told, by what its
+// config says or its last run left.
+func TestDecodeAccount(t *testing.T) {
+	b := newBench(t)
+	listed := b.file("x.xml", strings.ReplaceAll(document, "sip:joe@192.0.2.1</uri>",
+		`sip:joe@192.0.2.1</uri><unknown-param name="+sip.instance">"&lt;urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6&gt;"</unknown-param>`))
+	b.file("config.toml", "[[account]]\naor = \"sip:joe@example.com\"\n")
+	want := "regwatch: account \"joe\": nothing is known to tell its contacts by\nset its instance_id in the config, or let it register once\n"
+	if status := b.run("decode", "--account", "joe", listed); status != 2 || b.err.String() != want {
+		t.Errorf("%d %s", status, b.err.String())
+	}
+	if status := b.run("decode", "--account", "jim", listed); status != 2 || !strings.Contains(b.err.String(), `account "jim" is not in the config`) {
+		t.Errorf("%d %s", status, b.err.String())
+	}
+	b.file("config.toml", "[[account]]\naor = \"sip:joe@example.com\"\ninstance_id = \"urn:uuid:F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6\"\n")
+	if status := b.run("decode", "--account", "joe", listed); status != 0 ||
+		!strings.Contains(b.out.String(), "\n> sip:joe@192.0.2.1  active") || !strings.Contains(b.out.String(), "\n    ours by instance\n") {
+		t.Errorf("%d %s%s", status, b.err.String(), b.out.String())
+	}
+	b.run("decode", "--json", "--account", "joe", listed)
+	var d struct {
+		Registrations []struct {
+			Contacts []struct {
+				Own       bool
+				MatchedBy string `json:"matched_by"`
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(b.out.String()), &d); err != nil || !d.Registrations[0].Contacts[0].Own || d.Registrations[0].Contacts[0].MatchedBy != "instance" {
+		t.Errorf("%v %s", err, b.out.String())
 	}
 }

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -25,6 +26,9 @@ func (p *packets) end() {
 var takeApart = gopacket.DecodeOptions{Lazy: true, NoCopy: true}
 
 func (p *packets) packet(data []byte, link layers.LinkType, info gopacket.CaptureInfo) {
+	if year := info.Timestamp.Year(); year < 0 || year > 9999 {
+		info.Timestamp = time.Time{} // no date that can be written, RFC 3339 1
+	}
 	if link == layers.LinkTypeIPv4 || link == layers.LinkTypeIPv6 {
 		link = layers.LinkTypeRaw // which looks for itself
 	}

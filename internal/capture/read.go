@@ -91,21 +91,24 @@ func Read(in io.Reader, give func(Chunk)) (tally Tally, err error) {
 		return tally, fmt.Errorf("%w before its first packet: %w", ErrCut, err)
 	}
 	p := packets{give: give, tally: &tally, tcp: newAssembly(give), fragments: newFragments()}
-	defer p.end()
-	for {
+	for err == nil {
 		limited.step = maxStep
-		data, info, err := source.ReadPacketData()
+		data, info, fault := source.ReadPacketData()
 		switch {
-		case limited.left <= 0:
-			return tally, ErrTooLarge
-		case errors.Is(err, io.EOF) && info.CaptureLength == 0:
+		case errors.Is(fault, io.EOF) && info.CaptureLength == 0:
+			p.end()
 			return tally, nil
-		case err != nil:
-			return tally, fmt.Errorf("%w after packet %d: %w", ErrCut, tally.Packets, err)
+		case fault != nil && limited.left <= 0:
+			err = ErrTooLarge
+		case fault != nil:
+			err = fmt.Errorf("%w after packet %d: %w", ErrCut, tally.Packets, fault)
+		default:
+			tally.Packets++
+			p.packet(data, link(info), info)
 		}
-		tally.Packets++
-		p.packet(data, link(info), info)
 	}
+	p.end()
+	return tally, err
 }
 
 type packetSource interface {

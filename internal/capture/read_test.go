@@ -224,7 +224,7 @@ func TestReadSegments(t *testing.T) {
 		{"SYN again", []packet{{0, syn(t, 99)}, {1, syn(t, 99)}, {2, data(100, "abc")}}, "abc."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for range 10 { // the library walks a map
+			for range 3 { // the library walks a map
 				got, _, err := carried(t, raw(t, c.packets...))
 				if err != nil || got[way] != c.want {
 					t.Fatalf("got %q, want %q (%v)", got[way], c.want, err)
@@ -259,8 +259,7 @@ func TestReadInTheOrderOfTime(t *testing.T) {
 }
 
 // fragmented cuts an IPv4 packet into fragments of size bytes.
-func fragmented(t testing.TB, data []byte, id uint16, size int) (out [][]byte) {
-	t.Helper()
+func fragmented(data []byte, id uint16, size int) (out [][]byte) {
 	payload := data[20:]
 	for at := 0; at < len(payload); at += size {
 		part := payload[at:min(at+size, len(payload))]
@@ -278,8 +277,7 @@ func fragmented(t testing.TB, data []byte, id uint16, size int) (out [][]byte) {
 }
 
 // fragmented6 is that for IPv6.
-func fragmented6(t testing.TB, data []byte, id uint32, size int) (out [][]byte) {
-	t.Helper()
+func fragmented6(data []byte, id uint32, size int) (out [][]byte) {
 	payload := data[40:]
 	for at := 0; at < len(payload); at += size {
 		part := payload[at:min(at+size, len(payload))]
@@ -302,18 +300,17 @@ func fragmented6(t testing.TB, data []byte, id uint32, size int) (out [][]byte) 
 // RFC 8200 4.5); those of a packet that is not whole are counted.
 func TestReadFragments(t *testing.T) {
 	large := notify(5000)
-	v4 := fragmented(t, datagramFrom(t, here, there, large), 7, 1480)
-	v6 := fragmented6(t, datagramFrom(t, here6, far6, large), 7, 1440)
+	v4 := fragmented(datagramFrom(t, here, there, large), 7, 1480)
+	v6 := fragmented6(datagramFrom(t, here6, far6, large), 7, 1440)
 	var packets []packet
 	for _, data := range slices.Concat(v4, v6) {
 		packets = append(packets, packet{0, data})
 	}
-	for name, order := range map[string]func(){
-		"in order": func() {},
-		"reversed": func() { slices.Reverse(packets) },
-		"repeated": func() { packets = append(packets[:1:1], packets...) },
+	reversed := slices.Clone(packets)
+	slices.Reverse(reversed)
+	for name, packets := range map[string][]packet{
+		"in order": packets, "reversed": reversed, "one repeated": slices.Concat(packets[:1], packets),
 	} {
-		order()
 		got, tally, err := carried(t, raw(t, packets...))
 		if err != nil || tally.Fragments != 0 ||
 			got["udp 192.0.2.7:5062>198.51.100.2:5060"] != large || got["udp [2001:db8::7]:5062>[2001:db8:1::2]:5060"] != large {
@@ -325,7 +322,7 @@ func TestReadFragments(t *testing.T) {
 		t.Errorf("without the rest: %d ways, %+v, %v", len(got), tally, err)
 	}
 	// The name of an old packet comes again.
-	other := fragmented(t, datagramFrom(t, here, there, notify(4000)), 7, 1480)
+	other := fragmented(datagramFrom(t, here, there, notify(4000)), 7, 1480)
 	packets = []packet{{0, v4[0]}, {0, v4[1]}}
 	for _, data := range other {
 		packets = append(packets, packet{100, data})
@@ -348,7 +345,7 @@ func TestReadCut(t *testing.T) {
 		}
 		last := 0
 		for length := range len(content) {
-			if name == "pcapng" && length%31 > 0 {
+			if name == "pcapng" && length%97 > 0 {
 				continue
 			}
 			_, tally, err := carried(t, content[:length])
@@ -381,12 +378,14 @@ func TestReadSnapped(t *testing.T) {
 func TestReadIsBounded(t *testing.T) {
 	a := newAssembly(func(Chunk) {})
 	f := newFragments()
+	first := fragmented(datagramFrom(t, here, there, "12345678901234567890"), 0, 16)[0]
 	for i := range maxFollowed + 1000 {
-		a.segment(here, there, &layers.TCP{SYN: true, Seq: uint32(i)}, gopacket.CaptureInfo{Timestamp: time.Unix(int64(i), 0)})
+		a.segment(here, there, &layers.TCP{SYN: true, Seq: uint32(i)}, gopacket.CaptureInfo{Timestamp: time.Unix(int64(i/1000), 0)})
 		if a.live > maxFollowed {
 			t.Fatalf("%d connections are followed", a.live)
 		}
-		data := fragmented(t, datagramFrom(t, here, there, "12345678901234567890"), uint16(i), 16)[0]
+		data := bytes.Clone(first)
+		binary.BigEndian.PutUint16(data[4:], uint16(i)) // its id
 		f.take(gopacket.NewPacket(data, layers.LinkTypeRaw, takeApart), time.Unix(0, 0))
 		if f.held > maxFragments {
 			t.Fatalf("%d bytes of fragments are held", f.held)
@@ -429,7 +428,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(ours)
 	f.Add(raw(f, packet{0, datagramFrom(f, here, there, register)}, packet{1, syn(f, 9)}, packet{2, tcp(f, 13, "abc", layers.TCP{})}))
 	var packets []packet
-	for _, data := range slices.Concat(fragmented(f, datagramFrom(f, here, there, notify(100)), 1, 64), fragmented6(f, datagramFrom(f, here6, far6, notify(100)), 1, 64)) {
+	for _, data := range slices.Concat(fragmented(datagramFrom(f, here, there, notify(100)), 1, 64), fragmented6(datagramFrom(f, here6, far6, notify(100)), 1, 64)) {
 		packets = append(packets, packet{0, data})
 	}
 	f.Add(raw(f, packets...))
