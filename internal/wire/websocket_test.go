@@ -91,14 +91,14 @@ func listenWeb(t *testing.T, n *memnet.Net, speak func(net.Conn)) (end func()) {
 	return func() { listener.Close() }
 }
 
-func webFlow(t *testing.T, n *memnet.Net, ring *trace.Ring) (*wire.Flow, error, func()) {
+func webFlow(t *testing.T, n *memnet.Net, ring *trace.Ring) (*wire.Flow, func(), error) {
 	stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	peer := wire.PeerOf("sip:example.com", wire.TLSSettings{})
 	peer.Path = "/sip"
 	flow, err := stacks.Flow(ctx, wire.Target{Transport: wire.WS, Addr: wsAddr}, netip.AddrPort{}, peer)
-	return flow, err, stacks.Close
+	return flow, stacks.Close, err
 }
 
 // What comes in place of a handshake is told in words that say what to do.
@@ -121,7 +121,7 @@ func TestWebSocketHandshakeFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := memnet.New()
 				defer listenWeb(t, n, c.speak)()
-				_, err, end := webFlow(t, n, nil)
+				_, end, err := webFlow(t, n, nil)
 				defer end()
 				if err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%v", err)
@@ -180,7 +180,7 @@ func TestWebSocketFrames(t *testing.T) {
 					}
 				})()
 				ring := trace.NewRing(10)
-				flow, err, end := webFlow(t, n, ring)
+				flow, end, err := webFlow(t, n, ring)
 				defer end()
 				if err != nil {
 					t.Fatal(err)
@@ -225,7 +225,7 @@ func TestWebSocketFramesThatAreNone(t *testing.T) {
 					accept(t, conn, "Sec-WebSocket-Protocol: sip\r\n")
 					conn.Write(c.frames)
 				})()
-				flow, err, end := webFlow(t, n, nil)
+				flow, end, err := webFlow(t, n, nil)
 				defer end()
 				if err != nil {
 					t.Fatal(err)
