@@ -57,6 +57,7 @@ type Stack struct {
 
 	done    chan struct{}
 	running sync.WaitGroup
+	closing sync.WaitGroup // connections that are gone for us, and not closed yet
 
 	mu       sync.Mutex
 	closed   bool
@@ -346,6 +347,7 @@ func (s *Stack) Close() {
 	for _, flow := range flows {
 		flow.lost(ErrClosed)
 	}
+	s.closing.Wait()
 	if s.packets != nil {
 		s.packets.Close()
 	}
