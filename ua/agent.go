@@ -93,8 +93,9 @@ type Agent struct {
 	fullSeen bool               // a full document was applied in this dialog
 	watching SubscriptionDetail // as last told
 
-	turns       []*turn    // REGISTERs by hand that wait for it
+	turns       []*turn    // requests by hand that wait for it
 	turn        *turn      // the one that has it; nil: none
+	handSubs    []handSub  // subscriptions by hand that are not our own
 	displacedAt time.Time  // when one last bound our address for another than us; zero: never
 	handCSeqs   []handCSeq // highest CSeqs under Call-IDs that are not id.callID
 

@@ -355,14 +355,7 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 	} else {
 		a.authenticated(r.response)
 	}
-	h := r.response.Headers
-	answer := subscribeAnswer{status: r.response.Status, reason: r.response.Reason}
-	answer.expires, answer.hasExpires = h.Number("Expires")
-	answer.minExpires, _ = h.Number("Min-Expires")
-	answer.retryAfter, answer.hasRetry = h.Number("Retry-After")
-	if contacts, _ := h.ParseNameAddrs("Contact"); len(contacts) > 0 && wire.IsURI(contacts[0].URI) {
-		answer.target = contacts[0].URI
-	}
+	answer := readSubscribeAnswer(r.response)
 	if answer.status == 401 || answer.status == 407 {
 		a.sub.notifyBy = time.Time{} // a non-2xx stops Timer N, and a password may take long
 		a.challenged(r.response, &a.sub.answeredTo, a.sub.tries, &a.sub.asking, func(ok bool, fault string) {
@@ -376,6 +369,17 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 		return
 	}
 	a.apply(a.sub.answered(answer, now), now)
+}
+
+func readSubscribeAnswer(r *wire.Response) subscribeAnswer {
+	answer := subscribeAnswer{status: r.Status, reason: r.Reason}
+	answer.expires, answer.hasExpires = r.Headers.Number("Expires")
+	answer.minExpires, _ = r.Headers.Number("Min-Expires")
+	answer.retryAfter, answer.hasRetry = r.Headers.Number("Retry-After")
+	if contacts, _ := r.Headers.ParseNameAddrs("Contact"); len(contacts) > 0 && wire.IsURI(contacts[0].URI) {
+		answer.target = contacts[0].URI
+	}
+	return answer
 }
 
 // challenged decides whether a 401 or 407 is answered: then gets true, or why

@@ -9,29 +9,40 @@ import (
 	"regwatch/internal/wire"
 )
 
-// ByHand is one REGISTER as a tester wants it. It is a plain value, and its zero
-// value is the REGISTER that the agent itself would send now to bind its contact.
+// ByHand is one REGISTER or SUBSCRIBE as a tester wants it. It is a plain value,
+// and its zero value is the REGISTER that the agent itself would send now to bind
+// its contact; with the Method SUBSCRIBE alone, the SUBSCRIBE by which it would
+// refresh its subscription, or begin one.
 //
 // Each text is that of a form: "" is what the agent would write, LeftOut leaves
 // out what may be left out, anything else is written as it is, sense or nonsense,
 // for it is registrars that are to be tested. Only what would break the message
 // is refused; see Check.
 type ByHand struct {
+	Method Method // "" is MethodRegister
+
 	RequestURI string // goes the way of the account's requests, whatever it names
 	To         string // value of To, as "<sip:bob@example.com>"; may be LeftOut
 	Expires    string // value of Expires: "0", "4294967295", "abc"; may be LeftOut
 	// Contacts are values of Contact, each on a line of its own: "*", or
 	// "<sip:alice@192.0.2.7>;expires=0". None is our own Contact; LeftOut alone
-	// makes a query (RFC 3261 10.2.3).
+	// leaves it out, which makes a query of a REGISTER (RFC 3261 10.2.3).
 	Contacts []string
 
-	// What our own Contact says otherwise, so only without Contacts.
+	// Of a SUBSCRIBE only.
+	Event  string // "presence", "reg;id=1"; may be LeftOut
+	Accept string // may be LeftOut
+
+	// What our own Contact in a REGISTER says otherwise, so only without Contacts.
 	Instance      string // URN without quotes and brackets; may be LeftOut
 	RegID         string // may be LeftOut
 	Q             string // may be LeftOut
 	ContactParams string // added at its end, without a leading ';'
 
-	CallID string // FreshCallID for one that was never used
+	// CallID is FreshCallID for one that was never used. A SUBSCRIBE under the one
+	// of the agent's own subscription goes within that dialog, as it does under one
+	// that a SUBSCRIBE by hand has made; another begins one.
+	CallID string
 	// CSeq is a number up to 2147483647 (RFC 3261 8.1.1.5), or how far to go back
 	// from the highest that was sent under the Call-ID: "-1" is one less than it,
 	// "-0" the same again.
@@ -47,6 +58,18 @@ type ByHand struct {
 	Secrets bool // shows digest answers as they were sent; else they are masked
 }
 
+// Method is what a tester may send by hand.
+type Method string
+
+// The methods.
+const (
+	MethodRegister  Method = "REGISTER"
+	MethodSubscribe Method = "SUBSCRIBE"
+)
+
+// subscribes reports whether it is a SUBSCRIBE.
+func (b ByHand) subscribes() bool { return b.Method == MethodSubscribe }
+
 const (
 	// LeftOut leaves a field of ByHand out of the request.
 	LeftOut = "-"
@@ -54,7 +77,7 @@ const (
 	FreshCallID = "new"
 )
 
-// Credentials says what a REGISTER by hand does about digest.
+// Credentials says what a request by hand does about digest.
 type Credentials string
 
 // The ways to answer a challenge, or not to.
@@ -66,14 +89,14 @@ const (
 	CredentialsAhead Credentials = "ahead" // ahead in any case: where no nonce is kept, with an empty one (3GPP TS 24.229 5.1.1.2.1); then as usual
 )
 
-// Bounds of a REGISTER by hand. It has to fit in a datagram.
+// Bounds of a request by hand. It has to fit in a datagram.
 const (
 	byHandLength = 8 << 10 // bytes, of one text
 	byHandLines  = 64      // of one list
 	byHandTotal  = 60_000  // bytes, of a request
 
 	highestCSeq = 1<<31 - 1 // RFC 3261 8.1.1.5
-	// Above this a CSeq would leave the agent too few for its own REGISTERs under
+	// Above this a CSeq would leave the agent too few for its own requests under
 	// the same Call-ID.
 	highestOwnCSeq = highestCSeq - 1<<16
 )
@@ -88,14 +111,16 @@ const (
 // only with CredentialsNone. All else may be set and left out.
 //
 // What hangs on the state of the agent is refused when the request is made: a
-// CSeq that leaves none for its own REGISTERs, CredentialsStale without a nonce,
+// CSeq that leaves none for its own requests, CredentialsStale without a nonce,
 // more than 60,000 bytes in all.
 func (b ByHand) Check() error {
 	for _, f := range []struct {
 		key    string
 		values []string
 	}{
+		{"method", []string{string(b.Method)}},
 		{"request_uri", []string{b.RequestURI}}, {"to", []string{b.To}}, {"expires", []string{b.Expires}}, {"contacts", b.Contacts},
+		{"event", []string{b.Event}}, {"accept", []string{b.Accept}},
 		{"instance", []string{b.Instance}}, {"reg_id", []string{b.RegID}}, {"q", []string{b.Q}}, {"contact_params", []string{b.ContactParams}},
 		{"call_id", []string{b.CallID}}, {"cseq", []string{b.CSeq}}, {"headers", b.Headers}, {"without", b.Without},
 	} {
@@ -107,6 +132,11 @@ func (b ByHand) Check() error {
 				return &FieldError{f.key, fault, ""}
 			}
 		}
+	}
+	switch b.Method {
+	case "", MethodRegister, MethodSubscribe:
+	default:
+		return &FieldError{"method", fmt.Sprintf("%.40q is not sent by hand", string(b.Method)), "REGISTER or SUBSCRIBE"}
 	}
 	if b.RequestURI != "" {
 		if err := wire.CheckRequestURI(b.RequestURI); err != nil {
@@ -139,8 +169,16 @@ func (b ByHand) checkContact() error {
 	for _, f := range []struct{ key, value string }{
 		{"instance", b.Instance}, {"reg_id", b.RegID}, {"q", b.Q}, {"contact_params", b.ContactParams},
 	} {
+		if b.subscribes() && f.value != "" {
+			return &FieldError{f.key, "is for the Contact of a REGISTER: write it into contacts", ""}
+		}
 		if len(b.Contacts) > 0 && f.value != "" {
 			return &FieldError{f.key, "is for our own Contact: write it into contacts, or leave those empty", ""}
+		}
+	}
+	for _, f := range []struct{ key, value string }{{"event", b.Event}, {"accept", b.Accept}} {
+		if !b.subscribes() && f.value != "" {
+			return &FieldError{f.key, "is for a SUBSCRIBE: write it into headers", ""}
 		}
 	}
 	return nil
@@ -186,6 +224,10 @@ func (b ByHand) reserved(name string) string {
 		return "it has a field of its own, " + strings.ReplaceAll(long, "-", "_")
 	case "contact":
 		return "it has a field of its own, contacts"
+	case "event", "accept":
+		if b.subscribes() {
+			return "it has a field of its own, " + long
+		}
 	}
 	if isAuthorization(name) && b.Credentials != CredentialsNone {
 		return `the agent does, unless credentials are "none"`
@@ -201,7 +243,7 @@ func isAuthorization(name string) bool {
 // to the name that the agent writes.
 func longName(name string) string {
 	if len(name) == 1 {
-		for _, pair := range []string{"vVia", "lContent-Length", "iCall-ID", "mContact", "tTo", "fFrom", "kSupported"} {
+		for _, pair := range []string{"vVia", "lContent-Length", "iCall-ID", "mContact", "tTo", "fFrom", "kSupported", "oEvent"} {
 			if strings.EqualFold(name, pair[:1]) {
 				return pair[1:]
 			}
@@ -242,9 +284,14 @@ func (b ByHand) cseq(highest uint32) (uint32, error) {
 	return highest - uint32(n), nil
 }
 
-// requestByHand writes our own REGISTER as b has it. It is yet to be signed.
-func (a *Agent) requestByHand(b ByHand, callID string, cseq uint32) *wire.Request {
-	r := a.registerRequest(regBind, callID, cseq)
+// requestByHand writes our own request as b has it. It is yet to be signed.
+func (a *Agent) requestByHand(b ByHand, d *dialog, cseq uint32) *wire.Request {
+	var r *wire.Request
+	if b.subscribes() {
+		r, _ = a.subscribeRequest(d, subOpen, cseq) // which goes the account's way
+	} else {
+		r = a.registerRequest(regBind, d.callID, cseq)
+	}
 	if b.RequestURI != "" {
 		r.URI = b.RequestURI
 	}
@@ -261,7 +308,9 @@ func (a *Agent) requestByHand(b ByHand, callID string, cseq uint32) *wire.Reques
 	}
 	write("To", b.To)
 	write("Expires", b.Expires)
-	if len(b.Contacts) == 0 {
+	write("Event", b.Event)
+	write("Accept", b.Accept)
+	if len(b.Contacts) == 0 && !b.subscribes() {
 		write("Contact", a.registerContact(b))
 	}
 	for _, value := range b.Contacts {

@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -101,7 +102,9 @@ func (a *Agent) byHandResult(r turnResult, now time.Time) {
 		a.endByHand(t, Exchange{}, r.err, now)
 		return
 	}
-	a.roundTrip = r.response.RoundTrip
+	if !t.what.subscribes() {
+		a.roundTrip = r.response.RoundTrip
+	}
 	a.learnFromAnswer(r.response)
 	end := func(fault string) { a.answeredByHand(t, r.response, fault, a.group.now()) }
 	challenged := r.response.Status == 401 || r.response.Status == 407
@@ -127,7 +130,7 @@ func (a *Agent) byHandResult(r turnResult, now time.Time) {
 		ok, err := t.creds.Learn(r.response)
 		again(err == nil && ok && t.tries < exchangeMax, "answered with a wrong password, as asked")
 	default:
-		a.challenged(r.response, &t.answeredTo, t.tries, &a.reg.asking, again)
+		a.challenged(r.response, &t.answeredTo, t.tries, a.asking(t), again)
 	}
 }
 
@@ -138,13 +141,15 @@ func (a *Agent) answeredByHand(t *turn, r *wire.Response, fault string, now time
 		x.Outcome += ": " + fault
 	}
 	x.Outcome += ", answered in " + shortly(r.RoundTrip)
-	if r.Status < 300 {
+	if r.Status < 300 && !t.what.subscribes() {
 		contacts, _ := r.Headers.ParseNameAddrs("Contact")
 		for _, c := range contacts {
 			x.Contacts = append(x.Contacts, ContactOf(c))
 		}
 	}
 	switch {
+	case t.what.subscribes():
+		a.subscribedByHand(t, r, now)
 	case !t.ours:
 	case r.Status < 300:
 		a.acceptedByHand(t, r, now)
@@ -222,24 +227,57 @@ func grantedBy(r *wire.Response, c wire.NameAddr, asked uint32) uint32 {
 func (a *Agent) endByHand(t *turn, x Exchange, err error, now time.Time) {
 	a.turn = nil
 	if err != nil {
-		if t.ours {
+		switch {
+		case t.what.subscribes():
+			a.refusedSubscribe(t, 0, now)
+		case t.ours:
 			a.removed, a.displacedAt = t.before.removed, t.before.displacedAt
 		}
 		if x.Outcome == "" {
 			x.Outcome = explain(err)
 		}
-		err = fmt.Errorf("REGISTER by hand: %w", err)
+		err = fmt.Errorf("%s by hand: %w", cmp.Or(t.what.Method, MethodRegister), err)
 	}
 	x.Messages = t.exchange().Messages
+	x.Effect = a.didByHand(t, x.Status)
 	if t.tries > 0 {
 		a.tellByHand(t, x, now)
 	}
 	t.done <- turnEnd{exchange: x, err: err}
-	a.apply(a.reg.finish(now), now)
-	a.settleDeferred(now)
+	if !t.what.subscribes() {
+		a.apply(a.reg.finish(now), now)
+		a.settleDeferred(now)
+	}
+}
+
+// didByHand says what came of an exchange for what is ours.
+func (a *Agent) didByHand(t *turn, status int) string {
+	switch {
+	case status/100 != 2:
+		return "it changes nothing of ours"
+	case t.what.subscribes():
+		return a.didSubscribe(t)
+	case !t.ours:
+		return "it is not about our address-of-record: nothing of ours is changed"
+	case t.kind == regBind && a.reg.registered():
+		return fmt.Sprintf("we are registered for %d s, and refresh it from now on", int(a.reg.granted.Seconds()))
+	case t.kind == regBind:
+		return "the answer does not list our contact: we are not registered"
+	case t.kind == regOther:
+		return "it binds what is not our contact: nobody refreshes that, or removes it at the end"
+	case t.kind == regQuery:
+		return "a query: it changes nothing"
+	case a.reg.registered():
+		return "the answer lists our contact still: we are registered"
+	}
+	return "we are unregistered, and stay off"
 }
 
 func (a *Agent) tellByHand(t *turn, x Exchange, now time.Time) {
+	if t.what.subscribes() {
+		a.tellSubscribeByHand(t, x, now)
+		return
+	}
 	d := RegistrationDetail{
 		State: a.reg.state, AOR: a.account.AOR, RegID: a.account.RegID, Contact: a.id.contact, Transport: a.lastFlow.Transport,
 		Status: x.Status, Reason: "by hand: " + x.Outcome, CallID: t.callID, CSeq: t.cseq,

@@ -14,7 +14,7 @@ import (
 	"regwatch/reginfo"
 )
 
-// Exchange is what came of a REGISTER by hand.
+// Exchange is what came of a request by hand.
 type Exchange struct {
 	// Messages are every request as it was sent and every answer as it was read,
 	// those sent again and provisional ones too, oldest first, the newest 128.
@@ -22,8 +22,9 @@ type Exchange struct {
 	Messages  []trace.Message
 	Status    int               // of the final answer; 0: none came
 	RoundTrip time.Duration     // of the last request
-	Contacts  []reginfo.Contact // that a 2xx lists
+	Contacts  []reginfo.Contact // that a 2xx to a REGISTER lists
 	Outcome   string            // in words, from the network in part: "423 Interval Too Brief, answered in 3.0 ms"
+	Effect    string            // in words: what it did to the agent's own binding or subscription
 }
 
 var (
@@ -32,18 +33,34 @@ var (
 	errCrowd     = errors.New("too many wait for their turn already")
 )
 
-// Send sends a REGISTER by hand for an account, answers challenges as b says, and
+// Send sends a request by hand for an account, answers challenges as b says, and
 // returns once the final answer is there; a refusal is no error. It takes its
-// turn: a REGISTER under way is waited for, and later ones wait for it, since
-// there may be one at a time (RFC 3261 10.2). Where there is no connection it
-// makes one first. It may be called from several goroutines.
+// turn: another by hand or one of the agent's own by that method is waited for,
+// and later ones wait for it, since there may be one REGISTER at a time (RFC 3261
+// 10.2). A SUBSCRIBE also waits for the first NOTIFY of a dialog that begins. Where
+// there is no connection it makes one first. It may be called from several
+// goroutines.
 //
-// What it does to our own binding is known as our own doing. A 2xx that binds our
+// What a REGISTER does to our own binding is known as our own doing. A 2xx that binds our
 // Contact makes us registered for the time that it names, and we refresh it from
 // then on; one that removes it leaves us unregistered. With another Call-ID it
 // voids our temporary GRUUs (RFC 5627 4.2). Any other answer, or none, changes
 // nothing. Another Contact, instance or reg-id is not ours: nobody refreshes it
 // or removes it at the end, nor anything that an account binds which only watches.
+//
+// A SUBSCRIBE to our own registration under the Call-ID of our subscription, or
+// without one, is as the agent's own: a 2xx refreshes the subscription or makes
+// it, and with "Expires: 0" ends it, and we stay without. Any other answer, or
+// none, changes nothing; where it says that there is no such subscription, a
+// refresh of our own follows and finds out. All other SUBSCRIBEs (another event,
+// id, resource or Call-ID, or "Expires: 0" where we are not subscribed, which is a
+// fetch) make subscriptions of their own, which the agent does not keep: nobody
+// refreshes them, and their documents are told as events and not believed. A
+// tester made them, so their NOTIFYs match a subscription (RFC 6665 4.1.2.4) and
+// get a 200: a 481 would end at once what is to be tested. They end when their
+// time has run out, by "Expires: 0" under their Call-ID, or behind the end of the
+// account: from then on a NOTIFY gets a 481, or no answer, and the notifier
+// removes them (4.2.2).
 //
 // When ctx ends first, Send returns with its error and with the messages so far.
 // What waits then is not sent, and nothing more is sent of what has begun; an
@@ -88,7 +105,7 @@ func (g *Group) give(ctx context.Context, account string, b ByHand, renderOnly b
 	return t, nil
 }
 
-// turn is a REGISTER by hand that waits for its turn, or has it. It belongs to its
+// turn is a request by hand that waits for its turn, or has it. It belongs to its
 // agent's goroutine from when it is posted, but for what wait uses.
 type turn struct {
 	what       ByHand
@@ -101,10 +118,11 @@ type turn struct {
 	creds      *wire.Credentials // made up for CredentialsWrong
 	answeredTo []string
 	tries      int    // requests sent
-	callID     string // of the exchange; set at the first
+	dialog            // of the exchange; set at the first
 	cseq       uint32 // of the last request
-	turnEffect        // of the last request
-	before     struct {
+	turnEffect        // of the last REGISTER
+	turnSubscribe
+	before struct {
 		removed     bool
 		others      []boundByHand
 		displacedAt time.Time
@@ -132,7 +150,7 @@ type handCSeq struct {
 	highest uint32
 }
 
-// Inputs and effects of a REGISTER by hand; a *turn itself is a new one.
+// Inputs and effects of a request by hand; a *turn itself is a new one.
 type (
 	turnDropped struct{ turn *turn } // its caller has gone
 	turnResult  struct {
@@ -185,10 +203,30 @@ func (t *turn) abandoned() bool {
 // pending is what the REGISTER under way is to our own binding; "" where there is
 // none, or nothing of it was sent yet.
 func (a *Agent) pending() regKind {
-	if a.turn != nil {
+	if a.turn != nil && !a.turn.what.subscribes() {
 		return a.turn.kind
 	}
 	return a.reg.inFlight
+}
+
+// mayGo reports whether nothing of the agent's own is under way that a request by
+// hand has to wait for.
+func (a *Agent) mayGo(t *turn) bool {
+	if t.what.subscribes() {
+		return a.sub.inFlight == "" && (!a.sub.live() || a.sub.confirmed())
+	}
+	return a.reg.inFlight == ""
+}
+
+// asking is whether the answer to a request by hand waits for the password.
+func (a *Agent) asking(t *turn) *bool {
+	switch {
+	case !t.what.subscribes():
+		return &a.reg.asking
+	case a.holds(t):
+		return &a.sub.asking
+	}
+	return &t.waits
 }
 
 func (a *Agent) queueByHand(t *turn, now time.Time) {
@@ -207,10 +245,13 @@ func (a *Agent) queueByHand(t *turn, now time.Time) {
 
 // nextByHand gives the turn to the next one, once nothing else is under way.
 func (a *Agent) nextByHand(now time.Time) {
-	for a.reg.inFlight == "" && len(a.turns) > 0 {
+	for a.turn == nil && len(a.turns) > 0 && a.mayGo(a.turns[0]) {
 		t := a.turns[0]
 		a.turns = a.turns[1:]
-		a.turn, a.reg.inFlight = t, regHand
+		a.turn = t
+		if !t.what.subscribes() {
+			a.reg.inFlight = regHand
+		}
 		t.before.removed, t.before.others, t.before.displacedAt = a.removed, a.id.others, a.displacedAt
 		a.apply([]effect{sendByHand{t}}, now)
 	}
@@ -220,7 +261,7 @@ func (a *Agent) nextByHand(now time.Time) {
 // answer counts.
 func (a *Agent) dropByHand(t *turn, now time.Time) {
 	a.turns = slices.DeleteFunc(a.turns, func(other *turn) bool { return other == t })
-	if a.turn == t && (t.tries == 0 || a.reg.asking) {
+	if a.turn == t && (t.tries == 0 || *a.asking(t)) {
 		a.endByHand(t, Exchange{}, errAbandoned, now)
 	}
 }
@@ -231,7 +272,8 @@ func (a *Agent) leaveByHand(now time.Time) {
 		t.done <- turnEnd{err: errLeaving}
 	}
 	a.turns = nil
-	if a.turn != nil && a.reg.asking {
+	a.handSubs = nil
+	if a.turn != nil && *a.asking(a.turn) {
 		a.endByHand(a.turn, Exchange{}, errLeaving, now)
 	}
 }
@@ -257,53 +299,92 @@ func (a *Agent) breakByHand(cause string, now time.Time) {
 	}
 }
 
-// makeByHand writes the next request of the exchange, and what it is sent under.
-// Where keep is false nothing is counted, for it is not sent.
-func (a *Agent) makeByHand(t *turn, keep bool) (r *wire.Request, callID string, cseq uint32, err error) {
-	callID, cseq = t.callID, t.cseq+1
-	if t.tries == 0 {
-		switch callID = a.id.callID; t.what.CallID {
-		case "":
-		case FreshCallID:
-			callID = randomHex(12)
-		default:
-			callID = strings.TrimSpace(t.what.CallID)
-		}
-		if cseq, err = t.what.cseq(a.highestCSeq(callID)); err != nil {
-			return nil, "", 0, err
-		}
-		if callID == a.id.callID && cseq > highestOwnCSeq {
-			return nil, "", 0, &FieldError{"cseq", fmt.Sprintf("%d leaves too few for the agent's own REGISTERs under its Call-ID: set call_id too", cseq), ""}
+// dialogByHand is where a request by hand belongs. To a REGISTER only the Call-ID
+// matters.
+func (a *Agent) dialogByHand(b ByHand) dialog {
+	ours, callID := dialog{callID: a.id.callID}, strings.TrimSpace(b.CallID)
+	if b.subscribes() {
+		ours = a.sub.dialog
+	}
+	switch {
+	case ours.live() && (callID == "" || callID == ours.callID):
+		return ours
+	case callID == "" || callID == FreshCallID:
+		return freshDialog()
+	}
+	for _, known := range slices.Backward(a.handSubs) {
+		if known.callID == callID {
+			return known.dialog
 		}
 	}
-	r = a.requestByHand(t.what, callID, cseq)
+	d := freshDialog()
+	d.callID = callID
+	return d
+}
+
+// makeByHand writes the next request of the exchange, and what it is sent under.
+// Where keep is false nothing is counted, for it is not sent.
+func (a *Agent) makeByHand(t *turn, keep bool) (r *wire.Request, d dialog, cseq uint32, err error) {
+	d, cseq = t.dialog, t.cseq+1
+	if t.tries == 0 {
+		d = a.dialogByHand(t.what)
+		if d.about == "" {
+			d.about = a.watched()
+		}
+		if cseq, err = t.what.cseq(a.highestCSeq(t.what, d.callID)); err != nil {
+			return nil, d, 0, err
+		}
+		if cseq > highestOwnCSeq && a.isOurCallID(t.what, d.callID) {
+			return nil, d, 0, &FieldError{"cseq", fmt.Sprintf("%d leaves too few for the agent's own requests under its Call-ID: set call_id too", cseq), ""}
+		}
+	}
+	r = a.requestByHand(t.what, &d, cseq)
 	size := len(r.Method) + len(r.URI)
 	for _, field := range r.Headers {
 		size += len(field.Name) + len(field.Value) + len(": \r\n")
 	}
 	if size > byHandTotal {
-		return nil, "", 0, &FieldError{"headers", fmt.Sprintf("make a request of %d bytes, more than %d", size, byHandTotal), ""}
+		return nil, d, 0, &FieldError{"headers", fmt.Sprintf("make a request of %d bytes, more than %d", size, byHandTotal), ""}
 	}
 	if err := a.signByHand(t, r, keep); err != nil {
-		return nil, "", 0, err
+		return nil, d, 0, err
 	}
-	return r, callID, cseq, nil
+	return r, d, cseq, nil
 }
 
-// highestCSeq is the highest that was sent under a Call-ID. One that is new goes
-// on from our own.
-func (a *Agent) highestCSeq(callID string) uint32 {
+// isOurCallID reports whether the agent sends its own requests by that method
+// under it.
+func (a *Agent) isOurCallID(b ByHand, callID string) bool {
+	if b.subscribes() {
+		return callID == a.sub.callID
+	}
+	return callID == a.id.callID
+}
+
+// highestCSeq is the highest that was sent under a Call-ID. A REGISTER under a new
+// one goes on from our own, a dialog begins at 1.
+func (a *Agent) highestCSeq(b ByHand, callID string) uint32 {
+	if b.subscribes() && callID == a.sub.callID {
+		return a.subCSeq
+	}
 	for _, used := range a.handCSeqs {
 		if used.callID == callID {
 			return used.highest
 		}
 	}
+	if b.subscribes() {
+		return 0
+	}
 	return a.regCSeq
 }
 
-func (a *Agent) noteCSeq(callID string, cseq uint32) {
-	if callID == a.id.callID {
-		a.regCSeq = max(a.regCSeq, cseq)
+func (a *Agent) noteCSeq(b ByHand, callID string, cseq uint32) {
+	if a.isOurCallID(b, callID) {
+		ours := &a.regCSeq
+		if b.subscribes() {
+			ours = &a.subCSeq
+		}
+		*ours = max(*ours, cseq)
 		return
 	}
 	const kept = 64
@@ -375,7 +456,12 @@ func (a *Agent) sendByHand(t *turn, now time.Time) {
 		a.endByHand(t, Exchange{}, errAbandoned, now)
 		return
 	}
-	request, callID, cseq, err := a.makeByHand(t, true)
+	if t.tries == 0 && t.what.subscribes() && !a.mayGo(t) {
+		// While there was no connection one of the agent's own began to wait for it.
+		a.turn, a.turns = nil, slices.Insert(a.turns, 0, t)
+		return
+	}
+	request, d, cseq, err := a.makeByHand(t, true)
 	if err != nil {
 		a.endByHand(t, Exchange{}, err, now)
 		return
@@ -383,17 +469,26 @@ func (a *Agent) sendByHand(t *turn, now time.Time) {
 	if a.widen(request, sendByHand{t}) {
 		return
 	}
-	t.callID, t.cseq, t.tries = callID, cseq, t.tries+1
+	t.dialog, t.cseq, t.tries = d, cseq, t.tries+1
+	if t.what.subscribes() {
+		a.subscribeByHand(t, request, now)
+	} else {
+		a.registerByHand(t, request, now)
+	}
+	a.noteCSeq(t.what, t.callID, cseq)
+	request.Trace = t.trace
+	a.do(request, func(response *wire.Response, err error) any { return turnResult{t, response, err} })
+}
+
+// registerByHand notes what a REGISTER by hand that is about to leave may change.
+func (a *Agent) registerByHand(t *turn, request *wire.Request, now time.Time) {
 	t.turnEffect = a.effectOf(request, now)
-	a.noteCSeq(callID, cseq)
 	if t.kind != regQuery {
-		a.noteSent(sentRegister{callID: callID, cseq: cseq, kind: t.kind, contact: a.id.contact, byHand: true})
+		a.noteSent(sentRegister{callID: t.callID, cseq: t.cseq, kind: t.kind, contact: a.id.contact, byHand: true})
 		a.removed = t.kind == regUnbind || t.kind == regWipe || t.kind == regOther && a.removed
 		a.id.noteByHand(t.others)
 		if t.kind == regOther && slices.ContainsFunc(t.others, func(b boundByHand) bool { return reginfo.SameURI(b.contact.URI, a.id.contact) }) {
 			a.displacedAt = now
 		}
 	}
-	request.Trace = t.trace
-	a.do(request, func(response *wire.Response, err error) any { return turnResult{t, response, err} })
 }

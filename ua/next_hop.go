@@ -22,7 +22,7 @@ const ownHopTimeLeaving = time.Second
 
 // aim gives the Request-URI and the Routes of a request in the dialog, and the URI
 // that its next hop is found by (RFC 3261 12.2.1.1, 8.1.2).
-func (s *subscription) aim() (uri string, routes []string, hop string) {
+func (s *dialog) aim() (uri string, routes []string, hop string) {
 	target := cmp.Or(s.target, s.about) // a NOTIFY should have a Contact
 	if len(s.routes) == 0 {
 		return target, nil, target

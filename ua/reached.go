@@ -31,17 +31,25 @@ func (a *Agent) incoming(in *wire.Incoming, now time.Time) {
 	if in.Method == "OPTIONS" && a.pinged(in) {
 		return
 	}
-	// The ring of events keeps thousands of these.
-	const most, mostOfBody = 512, 4096
+	summary := fmt.Sprintf("%s from %s", cut(in.Method, reachedMost), forPeople(cut(bareURI(in.Headers.Get("From")), reachedMost)))
+	if in.Method == "INVITE" {
+		who, _ := called(in.Headers)
+		summary += fmt.Sprintf(" to %s", forPeople(cut(who, reachedMost)))
+	}
+	a.tellReached(in, summary, status)
+}
+
+// The ring of events keeps thousands of requests: no value of one is longer.
+const reachedMost = 512
+
+// tellReached tells of a request that reached us and of our answer.
+func (a *Agent) tellReached(in *wire.Incoming, summary string, status int) {
+	const most, mostOfBody = reachedMost, 4096
 	d := RequestDetail{Method: cut(in.Method, most), From: cut(bareURI(in.Headers.Get("From")), most), Target: cut(in.URI, most), Status: status}
 	d.Called, d.CalledFrom = called(in.Headers)
 	d.Called = cut(d.Called, most)
-	if in.Method == "MESSAGE" {
+	if in.Method == "MESSAGE" || in.Method == "NOTIFY" {
 		d.ContentType, d.Body = cut(in.Headers.Get("Content-Type"), most), cut(string(in.Body), mostOfBody)
-	}
-	summary := fmt.Sprintf("%s from %s", d.Method, forPeople(d.From))
-	if in.Method == "INVITE" {
-		summary += fmt.Sprintf(" to %s", forPeople(d.Called))
 	}
 	a.tell(in.At, fmt.Sprintf("%s, answered %d", summary, status), d)
 }

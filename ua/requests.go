@@ -233,7 +233,9 @@ func (a *Agent) addCommon(r *wire.Request, callID, fromTag, toTag string, cseq u
 
 func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 	cseq := a.subCSeq + 1
-	request, hop, err := a.subscribeRequest(kind, cseq)
+	request, hop := a.subscribeRequest(&a.sub.dialog, kind, cseq)
+	hop = a.ownHop(hop)
+	err := a.creds.Sign(request)
 	if err == nil && a.widen(request, sendSubscribe{kind}) {
 		return
 	}
@@ -248,18 +250,19 @@ func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 	a.doInDialog(request, hop, a.sub.callID, cseq)
 }
 
-// subscribeRequest gives the SUBSCRIBE and where it goes, see ownHop.
-func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (r *wire.Request, hop string, err error) {
-	r = &wire.Request{Method: "SUBSCRIBE", URI: a.sub.about}
-	if a.sub.confirmed() {
+// subscribeRequest gives the SUBSCRIBE, yet to be signed, and the next hop of its
+// dialog, see aim.
+func (a *Agent) subscribeRequest(d *dialog, kind subKind, cseq uint32) (r *wire.Request, hop string) {
+	r = &wire.Request{Method: "SUBSCRIBE", URI: d.about}
+	if d.confirmed() {
 		var routes []string
-		r.URI, routes, hop = a.sub.aim()
+		r.URI, routes, hop = d.aim()
 		a.addRoutes(r, routes)
 	} else {
 		// RFC 3608 6.1: after the outbound proxy's own Route.
 		a.addRoutes(r, append(a.proxyRoute(), a.service...))
 	}
-	a.addCommon(r, a.sub.callID, a.sub.fromTag, a.sub.remoteTag, cseq)
+	a.addCommon(r, d.callID, d.fromTag, d.remoteTag, cseq)
 	expires := a.sub.expires
 	if kind == subClose {
 		expires = 0
@@ -276,7 +279,7 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (r *wire.Request, ho
 	}
 	for i, h := range r.Headers {
 		if h.Name == "To" {
-			r.Headers[i].Value = strings.Replace(h.Value, "<"+a.account.AOR+">", "<"+a.sub.about+">", 1)
+			r.Headers[i].Value = strings.Replace(h.Value, "<"+a.account.AOR+">", "<"+d.about+">", 1)
 		}
 	}
 	r.Headers = append(r.Headers,
@@ -287,5 +290,5 @@ func (a *Agent) subscribeRequest(kind subKind, cseq uint32) (r *wire.Request, ho
 		wire.Header{Name: "Expires", Value: strconv.FormatUint(uint64(expires), 10)},
 		wire.Header{Name: "Supported", Value: "gruu, outbound"},
 	)
-	return r, a.ownHop(hop), a.creds.Sign(r)
+	return r, hop
 }

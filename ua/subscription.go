@@ -34,22 +34,15 @@ type subscription struct {
 	mayPoll bool   // where there is no reg event, polling takes its place
 	polling bool   // it does; trying again to subscribe changes nothing until it succeeds
 
-	// The dialog (RFC 3261 12). Its remote half is set by the first NOTIFY, not
-	// by the 2xx: a forked SUBSCRIBE has only one 2xx (RFC 6665 4.4.1).
-	callID     string
-	about      string // the address-of-record that it is about: the remote URI
-	fromTag    string
-	remoteTag  string
-	remoteCSeq uint32
-	target     string
-	routes     []string
-	closed     closedDialog
+	dialog
+	closed closedDialog
 
 	inFlight   subKind // "" none
 	sentAt     time.Time
 	answeredTo []string // realms whose challenge was answered in this exchange
 	tries      int      // requests sent in this exchange
 	asking     bool     // an answer is here, and waits for the password
+	ended      bool     // a NOTIFY has ended it meanwhile, as we asked
 	again      subKind  // wanted once the one under way is over
 	slow       string
 	ruled      bool // a NOTIFY has said for how long, since that was sent
@@ -125,12 +118,6 @@ func (s *subscription) poll(reason string, now time.Time) []effect {
 	return []effect{startPolling{}, tellSubscription{}}
 }
 
-// live reports whether there is a dialog that a NOTIFY may belong to.
-func (s *subscription) live() bool { return s.callID != "" }
-
-// confirmed reports whether a NOTIFY has made the dialog whole.
-func (s *subscription) confirmed() bool { return s.remoteTag != "" }
-
 // ask is want for the user. Where what he asks for is under way he is told so: the
 // NOTIFY that it brings has the full state (RFC 3680 4.3), and a second SUBSCRIBE
 // would bring no more.
@@ -197,16 +184,20 @@ func (s *subscription) needFull(now time.Time) []effect {
 
 // open subscribes in a new dialog.
 func (s *subscription) open(now time.Time) []effect {
+	return append(s.openIn(freshDialog(), now), s.begin(subOpen, now)...)
+}
+
+func (s *subscription) openIn(d dialog, now time.Time) []effect {
 	before := s.callID
-	s.callID, s.fromTag = randomHex(12), randomHex(6)
-	s.remoteTag, s.remoteCSeq, s.target, s.routes = "", 0, "", nil
+	s.dialog = d
 	s.granted, s.expiresAt, s.refreshAt, s.retryAt = 0, time.Time{}, time.Time{}, time.Time{}
 	s.enter(NotifyWait, "", now)
-	return append([]effect{newDialog{before}, tellSubscription{}}, s.begin(subOpen, now)...)
+	return []effect{newDialog{before}, tellSubscription{}}
 }
 
 func (s *subscription) begin(kind subKind, now time.Time) []effect {
 	s.inFlight, s.answeredTo, s.tries, s.refreshAt = kind, nil, 0, time.Time{}
+	s.ended = false
 	return s.send(now)
 }
 
@@ -438,12 +429,6 @@ func (s *subscription) broken(reason string, lost bool, now time.Time) []effect 
 	return append([]effect{needFlow{}}, s.finish(now, append(effects, tellSubscription{})...)...)
 }
 
-// belongs reports whether a NOTIFY is for this dialog (RFC 6665 4.4.1, RFC 3261
-// 12.2.2): our Call-ID and tag, and the notifier's tag once the first has set it.
-func (s *subscription) belongs(n wire.Notify) bool {
-	return s.live() && n.CallID == s.callID && n.ToTag == s.fromTag && (s.remoteTag == "" || n.FromTag == s.remoteTag)
-}
-
 // verdict judges a NOTIFY by its headers and the dialog alone: the answer to
 // send, and whether it is news that the state has to take.
 func (s *subscription) verdict(n wire.Notify) (status int, reason string, news bool) {
@@ -470,13 +455,7 @@ func (s *subscription) verdict(n wire.Notify) (status int, reason string, news b
 
 // notified takes a NOTIFY that verdict called news.
 func (s *subscription) notified(n wire.Notify, now time.Time) []effect {
-	if !s.confirmed() {
-		s.remoteTag, s.routes = n.FromTag, n.RouteSet
-	}
-	s.remoteCSeq = n.CSeq
-	if n.Target != "" {
-		s.target = n.Target // target refresh (RFC 6665 4.4.1)
-	}
+	s.heard(n)
 	s.notifyBy, s.lostAt, s.slow = time.Time{}, time.Time{}, ""
 	if n.State.State == "terminated" {
 		return s.terminated(n.State, now)
@@ -512,6 +491,7 @@ func (s *subscription) terminated(t wire.SubscriptionState, now time.Time) []eff
 		s.leave(now)
 	}
 	if s.inFlight == subClose || !s.wanted {
+		s.ended = true
 		return nil // it is what we asked for, whatever reason it gives; the answer ends it
 	}
 	effects := s.over(reason, now)

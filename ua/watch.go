@@ -47,6 +47,9 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 		return
 	}
 	status, reason, news := a.sub.verdict(n)
+	if (status == 481 || status == 489) && a.notifiedByHand(n, now) {
+		return
+	}
 	answer := wire.Answer{Status: status, Reason: reason}
 	switch status {
 	case 489:
