@@ -39,31 +39,33 @@ type app struct {
 	// guard wraps what runs on goroutines of the program.
 	guard func(tea.Cmd) tea.Cmd
 
-	w, h     int
-	accounts []*account
-	list     list // of the accounts
-	current  int
-	views    []*view
-	view     *view
-	pager    *pager
-	messages messages
-	timeline timeline
-	prompt   *prompt // a line that is typed, instead of the footer
-	choice   *choice // a menu of keys, above the footer
-	panel    panel
-	ignored  []openPrompt // answered by ignoring, not closed yet
-	endings  []ending
-	menu     bool
-	asking   bool
-	quitting bool
-	flash    flash
-	hinted   bool // the hint has been seen to work
-	clock    timeFormat
-	lastKey  time.Time
-	paused   bool
-	held     ua.Update // what came while paused
-	missed   uint64
-	ticking  bool
+	w, h      int
+	accounts  []*account
+	list      list // of the accounts
+	current   int
+	views     []*view
+	view      *view
+	pager     *pager
+	messages  messages
+	timeline  timeline
+	prompt    *prompt // a line that is typed, instead of the footer
+	choice    *choice // a menu of keys, above the footer
+	panel     panel
+	composers []*composer
+	composing *composer    // the one that is open; nil: none
+	ignored   []openPrompt // answered by ignoring, not closed yet
+	endings   []ending
+	menu      bool
+	asking    bool
+	quitting  bool
+	flash     flash
+	hinted    bool // the hint has been seen to work
+	clock     timeFormat
+	lastKey   time.Time
+	paused    bool
+	held      ua.Update // what came while paused
+	missed    uint64
+	ticking   bool
 }
 
 type (
@@ -80,7 +82,7 @@ type (
 func newApp(o Options, th *theme) *app {
 	a := &app{
 		o: o, th: th, w: o.Width, h: o.Height,
-		keys:    newKeymap(len(o.Admin) > 0, len(o.Accounts) > 1),
+		keys:    newKeymap(len(o.Admin) > 0, len(o.Accounts) > 1, o.Render != nil && o.Send != nil),
 		leave:   func() {},
 		callOff: func() {},
 		errand:  func(f func()) bool { f(); return true },
@@ -127,6 +129,12 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, tea.Quit
 	case sharedMsg:
 		a.shared(msg)
+	case oursMsg:
+		msg.c.ours[msg.which] = ownFields(msg.text)
+	case renderedMsg:
+		a.rendered(msg)
+	case sentMsg:
+		a.sent(msg)
 	case adminMsg:
 		if msg.err != nil {
 			a.say(levelBad, fmt.Sprintf("%s: %v", msg.label, msg.err))
@@ -154,7 +162,7 @@ func (a *app) tick() tea.Cmd {
 
 // counts reports whether anything on the screen changes by time alone.
 func (a *app) counts() bool {
-	if a.flash.text != "" || len(a.panel.open) > 0 || a.o.Trace != nil && a.view.refresh != nil {
+	if a.flash.text != "" || len(a.panel.open) > 0 || a.composing != nil && a.composing.waits || a.o.Trace != nil && a.view.refresh != nil {
 		return true
 	}
 	return slices.ContainsFunc(a.accounts, func(acc *account) bool { return acc.runs })
@@ -236,6 +244,9 @@ func (a *app) named(name string) *account {
 // pasted the old way as one event of several characters: such a burst may look
 // around but send nothing. Pasted text that says so does nothing at all.
 func (a *app) pressed(msg tea.KeyMsg) tea.Cmd {
+	if a.composing != nil && !a.quitting {
+		return a.composerKey(a.composing, msg)
+	}
 	if msg.Paste {
 		if a.prompt != nil {
 			a.prompt.insert(msg.Runes)
@@ -337,6 +348,8 @@ func (a *app) look(k string) tea.Cmd {
 	switch {
 	case has(keys.removeAll, k):
 		a.asking = true
+	case has(keys.compose.open, k):
+		return a.compose()
 	case has(keys.admin, k):
 		a.menu, a.hinted = true, true
 	case has(keys.account, k):

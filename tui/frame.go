@@ -40,7 +40,7 @@ func (a *app) frame() []string {
 	// The panel may take what the bindings leave; on a small terminal also the
 	// place of the status line.
 	least := 3
-	if a.view.least != nil && a.pager == nil {
+	if a.view.least != nil && a.pager == nil && a.composing == nil {
 		least = a.view.least(body)
 	}
 	var over []string
@@ -49,11 +49,13 @@ func (a *app) frame() []string {
 		over = a.menuRows(a.w, body-least)
 	case a.choice != nil:
 		over = a.choiceRows(a.w, body-1)
+	case len(a.panel.open) > 0 && a.composing != nil:
+		over = a.panelBlock(a.w, 1) // never over what is written
 	case len(a.panel.open) > 0:
 		over = a.panelBlock(a.w, body-least-boolInt(a.h >= roomy))
 	}
 	bottom = append(slices.Clone(over), bottom...)
-	if a.h >= roomy || len(over) <= 1 && body-len(over) > least {
+	if a.h >= roomy || len(over) <= 1 && body-len(over) > least && (a.composing == nil || a.flash.text != "") {
 		bottom = slices.Insert(bottom, len(over), a.statusLine(a.w))
 	}
 	body = a.h - len(top) - len(bottom)
@@ -82,6 +84,9 @@ func (a *app) bindingRows(body int) int {
 func (a *app) body(w, rows, least int) []string {
 	if rows <= 0 {
 		return nil
+	}
+	if a.composing != nil {
+		return a.drawComposer(a.composing, w, rows)
 	}
 	if a.pager != nil {
 		return a.pager.draw(w, rows, a.th)

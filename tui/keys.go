@@ -11,6 +11,7 @@ import (
 type keymap struct {
 	register, unregister, query, subscribe, unsubscribe, removeAll, ping key.Binding
 	admin                                                                key.Binding
+	compose                                                              composerKeys
 
 	overview, timeline, messages, document, gruus, truths, findings, accounts key.Binding
 	account                                                                   key.Binding
@@ -31,7 +32,7 @@ func bind(name, help string, keys ...string) key.Binding {
 	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(name, help))
 }
 
-func newKeymap(admin, accounts bool) *keymap {
+func newKeymap(admin, accounts, compose bool) *keymap {
 	k := &keymap{
 		register:    bind("R", "register", "R"),
 		unregister:  bind("U", "unregister", "U"),
@@ -41,6 +42,7 @@ func newKeymap(admin, accounts bool) *keymap {
 		unsubscribe: bind("N", "unsubscribe", "N"),
 		removeAll:   bind("X", "remove all", "X"),
 		admin:       bind("A", "admin", "A"),
+		compose:     newComposerKeys(compose),
 
 		overview: bind("1", "overview", "1"),
 		timeline: bind("2", "timeline", "2"),
@@ -94,17 +96,18 @@ type group struct {
 // groups is the whole of the help, in its order.
 func (k *keymap) groups() []group {
 	return []group{
-		{"capitals send SIP", []key.Binding{k.register, k.unregister, k.query, k.subscribe, k.unsubscribe, k.removeAll, k.ping, k.admin}},
+		{"capitals send SIP", []key.Binding{k.register, k.unregister, k.query, k.subscribe, k.unsubscribe, k.removeAll, k.ping, k.compose.open, k.admin}},
 		{"small letters look", []key.Binding{k.details, k.raw, k.back, k.search, k.filter, k.ladder, k.save, k.copy, k.external, k.pause, k.clock, k.help, k.quit}},
 		{"views", []key.Binding{k.overview, k.timeline, k.messages, k.document, k.gruus, k.truths, k.findings, k.accounts, k.account}},
 		{"lists", []key.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.older, k.newer}},
+		k.compose.help(),
 		{"the panel that a kick opens", []key.Binding{k.panelRegister, k.panelLater, k.panelIgnore, k.panelNotify}},
 	}
 }
 
 // footer lists the keys by how much they are missed where there is no room.
 func (k *keymap) footer() []key.Binding {
-	return []key.Binding{k.register, k.unregister, k.admin, k.query, k.subscribe, k.account, k.details, k.removeAll, k.unsubscribe, k.pause, k.raw, k.clock, k.ping}
+	return []key.Binding{k.register, k.unregister, k.admin, k.query, k.subscribe, k.account, k.details, k.compose.open, k.removeAll, k.unsubscribe, k.pause, k.raw, k.clock, k.ping}
 }
 
 // has reports whether the key is one of the binding's.

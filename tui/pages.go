@@ -48,6 +48,9 @@ func (a *app) showNotify(p *openPrompt) {
 func (a *app) helpLines() []string {
 	var out []string
 	for _, g := range a.keys.groups() {
+		if len(g.keys) == 0 {
+			continue
+		}
 		out = append(out, g.title)
 		for _, b := range g.keys {
 			if b.Enabled() {

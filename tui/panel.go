@@ -270,6 +270,9 @@ func (a *app) foldedPanel(p *openPrompt, w int) string {
 		text += fmt.Sprintf(" (%d open)", n)
 	}
 	tail := " (l opens)"
+	if a.composing != nil {
+		tail = " (Esc, then answer)"
+	}
 	return fit(a.th.bad.Render(" KICKED")+" "+cutEnd(a.th.text(text), w-8-len(tail))+tail, w)
 }
 

@@ -49,6 +49,11 @@ type Options struct {
 	// Do hands a command to the agent of an account. Commands are handed over
 	// one by one, in the order of the keys, on a goroutine that may block.
 	Do func(account string, c ua.Command)
+	// Render and Send are for the composer, which has no key without them: the
+	// request that Send would send first, and a request by hand with what came of
+	// it. Both may block until ctx ends, and are called from several goroutines.
+	Render func(ctx context.Context, account string, b ua.ByHand) (string, error)
+	Send   func(ctx context.Context, account string, b ua.ByHand) (ua.Exchange, error)
 	// Quit ends what runs: it unregisters and unsubscribes. It is called once,
 	// whichever way the screen ends; its context ends after 3 s or when the
 	// user presses q again.

@@ -48,12 +48,16 @@ func (a *app) statusLine(w int) string {
 		if a.flash.level != levelNone {
 			text = a.th.style(a.flash.level).Render(text)
 		}
+	case a.composing != nil: // which has keys of its own
 	case a.o.Hint != "" && !a.hinted:
 		text = a.th.bold.Render(cutEnd(a.o.Hint, room))
 	default:
 		text = a.tabs(room)
 	}
 	line := "-- " + text + " "
+	if text == "" {
+		line = ""
+	}
 	return fit(line+strings.Repeat("-", max(w-width(line)-width(held), 0))+a.th.busy.Render(held), w)
 }
 
@@ -100,7 +104,9 @@ func (a *app) footer(w int) string {
 	tail := "  " + a.keyText(a.keys.help) + "  " + a.keyText(a.keys.quit)
 	out := ""
 	bindings := append(slices.Clone(a.view.keys), a.keys.footer()...)
-	if a.pager != nil {
+	if a.composing != nil {
+		bindings, tail = a.composing.footer(&a.keys.compose), ""
+	} else if a.pager != nil {
 		bindings = []key.Binding{a.keys.back, a.keys.down, a.keys.up, a.keys.copy, a.keys.external, a.keys.pageDown, a.keys.pageUp, a.keys.top, a.keys.bottom}
 	}
 	for _, b := range bindings {

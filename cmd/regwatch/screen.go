@@ -73,7 +73,7 @@ func show(e *env, c *crew, more tui.Options) error {
 
 	o := more
 	o.Updates = func(ctx context.Context) iter.Seq[ua.Update] { return c.group.Watch(ctx, 0) }
-	o.Do = c.group.Do
+	o.Do, o.Render, o.Send = c.group.Do, c.group.Render, c.group.Send
 	o.Quit = func(ctx context.Context) {
 		ctx, done := context.WithTimeout(ctx, endLimit)
 		defer done()
