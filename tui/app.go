@@ -131,6 +131,8 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		a.shared(msg)
 	case oursMsg:
 		msg.c.ours[msg.which] = ownFields(msg.text)
+	case liveMsg:
+		a.wroteLive(msg)
 	case renderedMsg:
 		a.rendered(msg)
 	case sentMsg:

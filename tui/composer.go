@@ -32,8 +32,11 @@ type composer struct {
 	at     int                  // which of past is in the form; len(past): none
 	ours   [2]map[string]string // header fields of the agent's own REGISTER and SUBSCRIBE
 	fault  *ua.FieldError       // what is wrong in the form; nil: nothing known
+	wrong  int                  // the row of that
 	broken string               // what else kept it from being shown
 	scroll list
+	edits  int    // rises with what is in the form
+	live   *pager // what the form makes, where there is room for it beside; nil: not written yet
 
 	page    composerPage
 	shown   time.Time // when the page came up
@@ -65,6 +68,12 @@ type (
 		c     *composer
 		which int
 		text  string
+	}
+	liveMsg struct {
+		c     *composer
+		edits int
+		text  string
+		err   error
 	}
 	renderedMsg struct {
 		c      *composer
@@ -141,7 +150,34 @@ func (a *app) compose() tea.Cmd {
 	c := a.composers[i]
 	c.end()
 	a.composing = c
-	return a.askOurs(c)
+	return tea.Batch(a.askOurs(c), a.writeLive(c))
+}
+
+// writeLive has what is in the form written, to be shown beside it.
+func (a *app) writeLive(c *composer) tea.Cmd {
+	c.edits++
+	if a.w < twoPanes {
+		c.live = nil
+		return nil
+	}
+	b, edits := c.draft.request(), c.edits
+	return a.guard(func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), quitLimit)
+		defer cancel()
+		text, err := a.o.Render(ctx, c.account, b)
+		return liveMsg{c, edits, text, err}
+	})
+}
+
+func (a *app) wroteLive(m liveMsg) {
+	if m.edits != m.c.edits {
+		return // the form says something else by now
+	}
+	title, text := "as it would be sent", m.text
+	if m.err != nil {
+		title, text = "not to be sent", m.err.Error()
+	}
+	m.c.live = newRawPager(a.th, title, []byte(text))
 }
 
 // askOurs has the agent's own requests written: the form shows what they hold.
@@ -175,7 +211,12 @@ func (a *app) composerKey(c *composer, msg tea.KeyMsg) tea.Cmd {
 	a.lastKey = a.now()
 	k, keys := msg.String(), &a.keys.compose
 	if c.page == composerForm {
-		return a.formKey(c, msg)
+		before := c.draft.request()
+		cmd := a.formKey(c, msg)
+		if same(before, c.draft.request()) {
+			return cmd
+		}
+		return tea.Batch(cmd, a.writeLive(c))
 	}
 	switch {
 	case msg.Paste || msg.Type == tea.KeyRunes && len(msg.Runes) > 1:
@@ -183,7 +224,7 @@ func (a *app) composerKey(c *composer, msg tea.KeyMsg) tea.Cmd {
 		c.cancel() // it is given up, and says so
 	case has(keys.back, k):
 		c.page = composerForm
-		return a.askOurs(c)
+		return tea.Batch(a.askOurs(c), a.writeLive(c))
 	case has(a.keys.quit, k):
 		return a.quit()
 	case c.page == composerRequest && has(keys.send, k):
@@ -337,13 +378,33 @@ func (c *composer) refused(err error) {
 		c.broken = err.Error()
 		return
 	}
-	i := slices.IndexFunc(c.rows(), func(r formRow) bool { return r.key == fault.Key })
+	rows := c.rows()
+	i := slices.IndexFunc(rows, func(r formRow) bool { return r.key == fault.Key })
 	if i < 0 {
 		c.broken = fault.Error()
 		return
 	}
-	c.fault, c.row = fault, i
+	// Of a list it is the first row that is wrong by itself.
+	for j, r := range rows[i:] {
+		if r.key == fault.Key && r.list != nil && c.isWrong(r) {
+			i += j
+			break
+		}
+	}
+	c.fault, c.wrong, c.row = fault, i, i
 	c.end()
+}
+
+// isWrong reports whether a row of a list would be refused if it stood alone.
+func (c *composer) isWrong(r formRow) bool {
+	alone := draft{what: ua.ByHand{Method: c.draft.what.Method, Credentials: c.draft.what.Credentials}}
+	for _, other := range alone.rows() {
+		if other.key == r.key {
+			other.set(r.get())
+		}
+	}
+	fault := (*ua.FieldError)(nil)
+	return errors.As(alone.request().Check(), &fault) && fault.Key == r.key
 }
 
 func (a *app) rendered(m renderedMsg) {

@@ -20,7 +20,21 @@ func (a *app) drawComposer(c *composer, w, rows int) []string {
 	case composerAnswer:
 		return a.drawAnswer(c, w, rows)
 	}
-	return a.drawForm(c, w, rows)
+	if w < twoPanes || c.live == nil {
+		return a.drawForm(c, w, rows)
+	}
+	left := (w - 1) / 2
+	return beside(a.drawForm(c, left, rows), c.live.draw(w-left-1, rows, a.th), left)
+}
+
+// beside puts two blocks of as many rows beside each other, the first left columns
+// wide.
+func beside(one, two []string, left int) []string {
+	out := make([]string, 0, len(two))
+	for i := range two {
+		out = append(out, fit(one[i], left)+" "+two[i])
+	}
+	return out
 }
 
 // drawForm draws a row a field, what is wrong with one below it, and on the last
@@ -45,11 +59,11 @@ func (a *app) drawForm(c *composer, w, rows int) []string {
 		if i == c.row {
 			seen = len(lines)
 		}
-		if c.fault != nil && r.key == c.fault.Key && (i == len(all)-1 || all[i+1].key != r.key) {
+		if c.fault != nil && i == c.wrong {
 			for _, part := range broken(a.th.text(c.fault.Error()), w-labelWidth-6, true) {
 				lines = append(lines, strings.Repeat(" ", labelWidth+3)+a.th.bad.Render("! "+part))
 			}
-			if all[c.row].key == r.key {
+			if i == c.row {
 				seen = len(lines)
 			}
 		}
@@ -62,7 +76,7 @@ func (a *app) drawForm(c *composer, w, rows int) []string {
 	if hint {
 		out = append(pad(out, w, rows-1), "   "+cutEnd(all[c.row].hint, w-4))
 	}
-	return out
+	return pad(out, w, rows)
 }
 
 // formLine draws one field. What the agent writes of itself stands in brackets.
@@ -141,10 +155,7 @@ func (a *app) drawAnswer(c *composer, w, rows int) []string {
 		out = append(out, c.request.draw(w, rest, a.th)...)
 	case w >= twoPanes:
 		left := (w - 1) / 2
-		one, two := c.request.draw(left, rest, a.th), c.answer.draw(w-left-1, rest, a.th)
-		for i := range one {
-			out = append(out, one[i]+" "+two[i])
-		}
+		out = append(out, beside(c.request.draw(left, rest, a.th), c.answer.draw(w-left-1, rest, a.th), left)...)
 	case rest >= 10:
 		lower := min(max(len(c.answer.lines)+1, rest/2), rest-4)
 		out = append(append(out, c.request.draw(w, rest-lower, a.th)...), c.answer.draw(w, lower, a.th)...)

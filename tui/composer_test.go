@@ -200,6 +200,31 @@ func TestGoldenComposer(t *testing.T) {
 	}
 }
 
+// On a wide terminal what the form makes stands beside it, as it is written; on one
+// that is made narrow it goes.
+func TestComposerLive(t *testing.T) {
+	c := newComposing(t, 120, 40)
+	c.press("C")
+	c.sees("as it would be sent", " Expires: 3600")
+	c.to("Expires")
+	c.press("60")
+	c.sees(" Expires: 60")
+	c.hold = true
+	c.press("9")
+	late := c.held[0]
+	c.hold = false
+	c.press("1")
+	c.sees(" Expires: 6091")
+	c.run(late)
+	c.sees(" Expires: 6091")
+	c.render = func(b ua.ByHand) (string, error) { return "", b.Check() }
+	c.to("header")
+	c.press("X")
+	c.sees("not to be sent", `headers "X" is no header field`)
+	c.msg(tea.WindowSizeMsg{Width: 80, Height: 24})
+	c.seesNot("not to be sent")
+}
+
 // In the form letters are text, whatever else they are; ctrl+c quits.
 func TestComposerTakesText(t *testing.T) {
 	c := newComposing(t, 80, 24)
@@ -243,6 +268,13 @@ func TestComposerPaste(t *testing.T) {
 	c.sees("! call_id has a control character")
 	c.press("^U", "enter", "S")
 	c.sends(ua.ByHand{Contacts: []string{"<sip:a@b>"}, Headers: []string{"Require: x", "X-Two: 2", "X-Three: 3"}})
+	// Of several rows the one that is wrong is shown.
+	c.press("esc")
+	c.to("header")
+	c.press("tab", "^U", "X two", "enter")
+	c.sees(" >             X two|\n               ! headers \"X two\" is no header field")
+	c.press("^U", "X-Two: 2", "enter", "S")
+	c.sent = nil
 	// Pasted or typed ahead, S is no consent.
 	c.press("esc", "enter")
 	c.paste("S")
@@ -426,6 +458,10 @@ func TestKickWhileComposing(t *testing.T) {
 	c.press("R", "l", "i")
 	c.did()
 	c.sees(" > To          Rli|")
+	c.golden("composer-kick-80x24")
+	c.w, c.h = 40, 10
+	c.golden("composer-kick-40x10")
+	c.w, c.h = 80, 24
 	c.press("^U", "enter")
 	c.sees("request, not sent yet", "(Esc, then answer)")
 	c.press("l", "i", "R")
