@@ -129,8 +129,6 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, tea.Quit
 	case sharedMsg:
 		a.shared(msg)
-	case oursMsg:
-		msg.c.ours[msg.which] = ownFields(msg.text)
 	case liveMsg:
 		a.wroteLive(msg)
 	case renderedMsg:

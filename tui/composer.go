@@ -28,12 +28,12 @@ const (
 type composer struct {
 	account string
 	draft
-	past   []ua.ByHand          // requests that were sent or put aside, oldest first
-	at     int                  // which of past is in the form; len(past): none
-	ours   [2]map[string]string // header fields of the agent's own REGISTER and SUBSCRIBE
-	fault  *ua.FieldError       // what is wrong in the form; nil: nothing known
-	wrong  int                  // the row of that
-	broken string               // what else kept it from being shown
+	past   []ua.ByHand       // requests that were sent or put aside, oldest first
+	at     int               // which of past is in the form; len(past): none
+	ours   map[string]string // what is in the request for the form as it is: start line and header fields
+	fault  *ua.FieldError    // what is wrong in the form; nil: nothing known
+	wrong  int               // the row of that
+	broken string            // what else kept it from being shown
 	scroll list
 	edits  int    // rises with what is in the form
 	live   *pager // what the form makes, where there is room for it beside; nil: not written yet
@@ -63,12 +63,7 @@ const (
 
 // What comes of the composer's errands.
 type (
-	// oursMsg is the agent's own request, for what the form shows where it is empty.
-	oursMsg struct {
-		c     *composer
-		which int
-		text  string
-	}
+	// liveMsg is what the form makes, as it was after so many edits.
 	liveMsg struct {
 		c     *composer
 		edits int
@@ -150,16 +145,13 @@ func (a *app) compose() tea.Cmd {
 	c := a.composers[i]
 	c.end()
 	a.composing = c
-	return tea.Batch(a.askOurs(c), a.writeLive(c))
+	return a.writeLive(c)
 }
 
-// writeLive has what is in the form written, to be shown beside it.
+// writeLive has what is in the form written: its empty fields show what the agent
+// writes there, and where there is room the whole stands beside it.
 func (a *app) writeLive(c *composer) tea.Cmd {
 	c.edits++
-	if a.w < twoPanes {
-		c.live = nil
-		return nil
-	}
 	b, edits := c.draft.request(), c.edits
 	return a.guard(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), quitLimit)
@@ -170,28 +162,13 @@ func (a *app) writeLive(c *composer) tea.Cmd {
 }
 
 func (a *app) wroteLive(m liveMsg) {
-	if m.edits != m.c.edits {
-		return // the form says something else by now
+	switch {
+	case m.edits != m.c.edits: // the form says something else by now
+	case m.err != nil:
+		m.c.live = newRawPager(a.th, "not to be sent", []byte(m.err.Error()))
+	default:
+		m.c.live, m.c.ours = newRawPager(a.th, "as it would be sent", []byte(m.text)), fieldsOf(m.text)
 	}
-	title, text := "as it would be sent", m.text
-	if m.err != nil {
-		title, text = "not to be sent", m.err.Error()
-	}
-	m.c.live = newRawPager(a.th, title, []byte(text))
-}
-
-// askOurs has the agent's own requests written: the form shows what they hold.
-func (a *app) askOurs(c *composer) tea.Cmd {
-	var cmds []tea.Cmd
-	for which, method := range []ua.Method{ua.MethodRegister, ua.MethodSubscribe} {
-		cmds = append(cmds, a.guard(func() tea.Msg {
-			ctx, cancel := context.WithTimeout(context.Background(), quitLimit)
-			defer cancel()
-			text, _ := a.o.Render(ctx, c.account, ua.ByHand{Method: method})
-			return oursMsg{c, which, text}
-		}))
-	}
-	return tea.Batch(cmds...)
 }
 
 // leaveComposer goes back to the views. The panel is uncovered: one that opened
@@ -224,7 +201,7 @@ func (a *app) composerKey(c *composer, msg tea.KeyMsg) tea.Cmd {
 		c.cancel() // it is given up, and says so
 	case has(keys.back, k):
 		c.page = composerForm
-		return tea.Batch(a.askOurs(c), a.writeLive(c))
+		return a.writeLive(c)
 	case has(a.keys.quit, k):
 		return a.quit()
 	case c.page == composerRequest && has(keys.send, k):
@@ -483,7 +460,7 @@ func (c *composer) outcome() (string, level) {
 	case c.result.Status/100 == 2:
 		return c.result.Outcome, levelGood
 	case c.result.Status > 0:
-		return c.result.Outcome, levelBusy
+		return c.result.Outcome, levelBad
 	case errors.Is(c.err, context.Canceled):
 		return "given up; an answer that still comes counts", levelBad
 	case c.err != nil:

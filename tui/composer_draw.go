@@ -113,7 +113,7 @@ func (a *app) ofOurs(c *composer, r formRow) string {
 	if r.list != nil && len(*r.list) > 0 {
 		return "[more]"
 	}
-	value := c.ours[boolInt(c.draft.what.Method == ua.MethodSubscribe)][r.label]
+	value := c.ours[r.label]
 	switch {
 	case value != "":
 		return "[" + cutMiddle(a.th.text(value), 200) + "]"
@@ -123,8 +123,8 @@ func (a *app) ofOurs(c *composer, r formRow) string {
 	return ""
 }
 
-// ownFields reads from the agent's own request what the form shows.
-func ownFields(text string) map[string]string {
+// fieldsOf reads from a request what the form shows of it.
+func fieldsOf(text string) map[string]string {
 	fields := map[string]string{}
 	for i, line := range strings.Split(text, "\r\n") {
 		name, value, found := strings.Cut(line, ":")

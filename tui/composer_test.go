@@ -221,6 +221,7 @@ func TestComposerLive(t *testing.T) {
 	c.to("header")
 	c.press("X")
 	c.sees("not to be sent", `headers "X" is no header field`)
+	c.sees("Expires     6091", "CSeq        [5 REGISTER]") // what was known stays
 	c.msg(tea.WindowSizeMsg{Width: 80, Height: 24})
 	c.seesNot("not to be sent")
 }
@@ -364,7 +365,7 @@ func TestComposerWaits(t *testing.T) {
 	c.app.leaveComposer()
 	c.hold = false
 	c.run(c.held[0])
-	c.sees("↻ by hand: 500 Oh ␛[2J")
+	c.sees("✗ by hand: 500 Oh ␛[2J")
 }
 
 // A key on the form outdates the request that is being written for it.

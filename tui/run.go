@@ -3,8 +3,8 @@
 // protocol beyond words; what it cannot know (an administrator's actions, how to
 // end) is handed in as Options.
 //
-// There is one bubbletea model (app); header, lists, panel and pager are plain
-// values that it draws. Nothing in Update or View blocks, reads or writes.
+// There is one bubbletea model (app); header, lists, panel, pager and composer are
+// plain values that it draws. Nothing in Update or View blocks, reads or writes.
 // Every string that came from the network passes theme.text, or visibleAll for
 // whole messages, before it is drawn: a terminal obeys what it is sent.
 //

@@ -253,6 +253,8 @@ func (a *Agent) endByHand(t *turn, x Exchange, err error, now time.Time) {
 // didByHand says what came of an exchange for what is ours.
 func (a *Agent) didByHand(t *turn, status int) string {
 	switch {
+	case status == 0:
+		return ""
 	case status/100 != 2:
 		return "it changes nothing of ours"
 	case t.what.subscribes():

@@ -185,7 +185,10 @@ func (s *subscription) refusedByHand(t *turn, status int, now time.Time) []effec
 		return s.finish(now, append(effects, tellSubscription{})...)
 	}
 	s.refreshAt = t.subWas.refreshAt
-	if endsDialog(status) && s.again == "" {
+	switch {
+	case kind == subClose && !s.wanted: // somebody else wants it to end, too
+		s.again = subClose
+	case endsDialog(status) && s.again == "":
 		s.again = subOpen // it may have been what the tester wrote, or the subscription
 	}
 	return s.finish(now)

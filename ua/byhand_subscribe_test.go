@@ -258,6 +258,28 @@ func TestSubscribeByHandRefused(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the account ends meanwhile", func(t *testing.T) {
+		inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
+			register := s.begin()
+			sent := r.send(r.lab.t.Context(), subscribe(func(b *ua.ByHand) { b.Expires = "0" }))
+			byHand := s.next("SUBSCRIBE")
+			closed := make(chan struct{})
+			go func() {
+				defer close(closed)
+				r.close()
+			}()
+			s.answer(s.next("REGISTER"), "200 OK")
+			synctest.Wait()
+			s.answer(byHand, "403 Forbidden")
+			sent.over()
+			last := s.next("SUBSCRIBE")
+			if header(last, "Expires") != "0" || header(last, "CSeq") != "3 SUBSCRIBE" {
+				t.Errorf("left %s with\n%s", register, last)
+			}
+			s.answer(last, "200 OK")
+			<-closed
+		})
+	})
 	t.Run("ended below it", func(t *testing.T) {
 		inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
 			s.begin()

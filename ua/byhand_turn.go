@@ -24,7 +24,7 @@ type Exchange struct {
 	RoundTrip time.Duration     // of the last request
 	Contacts  []reginfo.Contact // that a 2xx to a REGISTER lists
 	Outcome   string            // in words, from the network in part: "423 Interval Too Brief, answered in 3.0 ms"
-	Effect    string            // in words: what it did to the agent's own binding or subscription
+	Effect    string            // of a final answer, in words: what it did to the agent's own binding or subscription
 }
 
 var (

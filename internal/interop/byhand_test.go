@@ -12,8 +12,9 @@ import (
 	"regwatch/ua"
 )
 
-// REGISTERs by hand at a registrar that is not ours: each gets its answer, is told
-// as our own doing, and leaves us registered or not as it should; none is a kick.
+// Requests by hand at a registrar that is not ours: each gets its answer, is told
+// as our own doing, and leaves us registered and subscribed or not as it should;
+// none is a kick.
 func TestByHandAtKamailio(t *testing.T) {
 	t.Parallel()
 	k := interop.Start(t, interop.Options{Algorithm: "SHA-256", Outbound: true})
@@ -67,6 +68,7 @@ func TestByHandAtKamailio(t *testing.T) {
 		}
 		return false
 	}
+	until("watching", func(s *ua.Snapshot) bool { return s.Subscription.State == ua.Active })
 	until("registered and listed", func(s *ua.Snapshot) bool { return s.Registration.State == ua.Registered && listed(s) })
 	const other = "sip:bot@192.0.2.20:5080"
 	for _, c := range []struct {
@@ -101,6 +103,30 @@ func TestByHandAtKamailio(t *testing.T) {
 		until(c.name, func(s *ua.Snapshot) bool {
 			return s.Registration.State == c.state && listed(s) == (c.state == ua.Registered)
 		})
+	}
+	for _, c := range []struct {
+		name    string
+		what    ua.ByHand
+		outcome string
+		state   ua.SubscriptionState
+	}{
+		{"refresh", ua.ByHand{Expires: "600"}, "200 ", ua.Active},
+		{"another event", ua.ByHand{Event: "nobody-knows-this"}, "489 ", ua.Active},
+		{"wrong", ua.ByHand{Credentials: ua.CredentialsWrong, CallID: ua.FreshCallID}, "", ua.Active},
+		{"second", ua.ByHand{CallID: "second", Expires: "60"}, "200 ", ua.Active},
+		{"second, off", ua.ByHand{CallID: "second", Expires: "0"}, "200 ", ua.Active},
+		{"fetch", ua.ByHand{CallID: ua.FreshCallID, Expires: "0"}, "200 ", ua.Active},
+		{"off", ua.ByHand{Expires: "0"}, "200 ", ua.Terminated},
+		{"on", ua.ByHand{}, "200 ", ua.Active},
+	} {
+		c.what.Method = ua.MethodSubscribe
+		x, err := g.Send(t.Context(), "alice", c.what)
+		if err != nil || !strings.HasPrefix(x.Outcome, c.outcome) {
+			t.Errorf("SUBSCRIBE, %s: %v, %s", c.name, err, x.Outcome)
+		}
+		t.Logf("SUBSCRIBE, %s: %s", c.name, x.Outcome)
+		time.Sleep(100 * time.Millisecond) // its NOTIFY may come behind
+		until(c.name, func(s *ua.Snapshot) bool { return s.Subscription.State == c.state })
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
