@@ -322,6 +322,35 @@ func TestSubscribeByHandRefused(t *testing.T) {
 	})
 }
 
+// One that waits for a connection lets one of the agent's own go first that began
+// meanwhile, and then goes within its dialog.
+func TestSubscribeByHandConnects(t *testing.T) {
+	inLab(t, registrar.Options{Users: users}, func(l *lab) {
+		l.net.SetDelay(20*time.Millisecond, 0)
+		a := account()
+		a.Transport, a.Watch = "tcp", ua.WatchOff
+		r := l.watch(phoneHost, "", a)
+		r.awaitRegistration(ua.Registered)
+		r.Do("alice", ua.Command{Verb: ua.DoUnregister})
+		r.awaitRegistration(ua.Unregistered)
+		l.Registrar.Close()
+		time.Sleep(time.Second)
+		l.start()
+		if r.state("alice").Flow.Up {
+			t.Fatal("still connected")
+		}
+		sent := r.send(r.lab.t.Context(), subscribe(func(b *ua.ByHand) { b.Expires = "600" }))
+		synctest.Wait()
+		r.Do("alice", ua.Command{Verb: ua.DoSubscribe})
+		x := sent.over()
+		first := header(string(x.Messages[0].Raw), "To")
+		if got := r.state("alice").Subscription; got.State != ua.Active || got.Granted != 10*time.Minute || !strings.Contains(first, ";tag=") {
+			t.Errorf("%+v, to %s: %+v\n%s", x.Outcome, first, got, r.story())
+		}
+		r.close()
+	})
+}
+
 // Another event, id, resource or Call-ID makes a subscription that is the tester's:
 // its NOTIFYs are answered and shown, not believed; it ends as he says, or with the
 // account.
