@@ -58,6 +58,9 @@ func (a *Agent) subscribeByHand(t *turn, r *wire.Request, now time.Time) {
 		return
 	}
 	a.subVia = a.flow
+	if t.sub == subOpen {
+		a.subPeer = a.flow.Remote().Addr()
+	}
 	a.apply(s.beginByHand(t.sub, t.dialog, now), now)
 }
 

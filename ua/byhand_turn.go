@@ -38,8 +38,9 @@ var (
 // turn: another by hand or one of the agent's own by that method is waited for,
 // and later ones wait for it, since there may be one REGISTER at a time (RFC 3261
 // 10.2). A SUBSCRIBE also waits for the first NOTIFY of a dialog that begins. Where
-// there is no connection it makes one first. It may be called from several
-// goroutines.
+// there is no connection it makes one first. A request within a dialog goes the
+// account's way too, whatever next hop the dialog names. It may be called from
+// several goroutines.
 //
 // What a REGISTER does to our own binding is known as our own doing. A 2xx that binds our
 // Contact makes us registered for the time that it names, and we refresh it from
