@@ -165,7 +165,7 @@ func TestComposeStar(t *testing.T) {
 	c.press("right", "right")
 	c.sees("< remove all: Contact: * >", "Contact     *", "Expires     0")
 	c.press("enter", "enter", "enter", " ", "tab")
-	c.sees("request, not sent yet", " Contact: *", " Expires: 0", "S send  Esc back")
+	c.sees("request, not sent yet", "Contact: *", "Expires: 0", "S send  Esc back")
 	c.sends()
 	c.press("S")
 	c.sends(ua.ByHand{Contacts: []string{"*"}, Expires: "0"})
