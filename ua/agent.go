@@ -403,7 +403,7 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 				break
 			}
 			a.poller.fault = e.reason
-			a.poller.silent = a.reg.status == 0
+			a.poller.silent = a.poller.silent || a.reg.status == 0 // a refusal is no list
 			a.tell(now, e.reason, RegistrationDetail{
 				State: a.reg.state, AOR: a.account.AOR, Status: a.reg.status, Reason: e.reason, CallID: a.id.callID, CSeq: a.regCSeq,
 			})

@@ -32,7 +32,7 @@ type poller struct {
 	version uint64
 	cseq    uint32
 	fault   string // why the last question failed, told once
-	silent  bool   // it got no answer
+	silent  bool   // one since the last list got no answer
 }
 
 // start polls from now on; ok is false where it does already.
