@@ -1,0 +1,469 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"regwatch/internal/trace"
+	"regwatch/reginfo"
+	"regwatch/ua"
+)
+
+const (
+	// answerWithin is Timer F and N of RFC 6665 4.1.2.4, and a little more.
+	answerWithin = 33 * time.Second
+	// toldWithin is how long a NOTIFY may take: no more than one in five seconds is
+	// what RFC 3680 4.10 recommends, and it may be lost once.
+	toldWithin = 10 * time.Second
+	// A notifier may look for lapses once a minute.
+	lapseToldWithin = 90 * time.Second
+)
+
+// subscription is the device's subscription to its own registration.
+type subscription struct {
+	asked  trace.Message // the SUBSCRIBE that was answered
+	answer trace.Message // the final answer; none: nobody answered
+	first  *notice       // nil: none came
+	mark   int           // of the messages, when it was begun
+}
+
+// watch subscribes, once a run, and anew where the notifier has ended that.
+func (x *exam) watch() (*subscription, error) {
+	if x.watched != nil && !x.ended(x.watched) {
+		return x.watched, nil
+	}
+	s := &subscription{mark: x.seen.mark()}
+	x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoSubscribe})
+	err := x.exchange(s.mark, &s.asked, &s.answer)
+	if err == nil && s.accepted() {
+		_, err = x.seen.await(x.ctx, answerWithin, func() bool {
+			for _, n := range x.noticesOf(s, s.mark) {
+				s.first = &n
+				return true
+			}
+			return false
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.first == nil || s.first.state != "active" {
+		x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoUnsubscribe})
+	}
+	x.watched = s
+	return s, nil
+}
+
+// exchange waits for the final answer to a SUBSCRIBE that is sent after a mark.
+// A challenge that the agent answers is none.
+func (x *exam) exchange(mark int, asked, answer *trace.Message) error {
+	given := func() bool {
+		state := x.agent.state().Subscription
+		return state.Status == 401 || state.Status == 407
+	}
+	_, err := x.seen.await(x.ctx, answerWithin, func() bool {
+		challenge := false
+		for _, m := range x.seen.messages(mark) {
+			switch status := statusOf(m); {
+			case methodOf(m) != "SUBSCRIBE":
+			case status == 0 && m.Direction == trace.Sent:
+				*asked, challenge = m, false
+			case status == 401 || status == 407:
+				*answer, challenge = m, true
+			case status >= 200:
+				*answer = m
+				return true
+			}
+		}
+		return challenge && given()
+	})
+	return err
+}
+
+// ended reports whether the notifier has said that a subscription is over.
+func (x *exam) ended(s *subscription) bool {
+	return slices.ContainsFunc(x.noticesOf(s, s.mark), func(n notice) bool { return n.state == "terminated" })
+}
+
+func (s *subscription) accepted() bool { return statusOf(s.answer)/100 == 2 }
+
+// noticesOf are the NOTIFYs of a subscription since a mark.
+func (x *exam) noticesOf(s *subscription, since int) []notice {
+	return slices.DeleteFunc(notices(x.seen.messages(since)), func(n notice) bool {
+		return n.callID != s.asked.Header("Call-ID", "i")
+	})
+}
+
+// watching is for checks that need an active subscription; out has a verdict
+// where there is none.
+func (x *exam) watching() (*subscription, outcome, error) {
+	s, err := x.watch()
+	if err != nil {
+		return nil, outcome{}, err
+	}
+	x.sent = append(x.sent, "SUBSCRIBE; Event: reg")
+	switch {
+	case !s.accepted():
+		return s, notOffered("no subscription: %s", s.line()), nil
+	case s.first == nil:
+		return s, notTried("no NOTIFY came"), nil
+	case s.first.state != "active":
+		return s, notTried("the subscription is %s", s.first.state), nil
+	}
+	return s, outcome{}, nil
+}
+
+// line is the answer to the SUBSCRIBE in words.
+func (s *subscription) line() string {
+	if s.answer.Raw == nil {
+		return "no answer"
+	}
+	return s.answer.StartLine()[len("SIP/2.0 "):]
+}
+
+// evidence shows the messages of the subscription since a mark.
+func (x *exam) evidence(s *subscription, since int) {
+	for _, m := range x.seen.messages(since) {
+		if m.Header("Call-ID", "i") == s.asked.Header("Call-ID", "i") {
+			x.messages = append(x.messages, m)
+		}
+	}
+}
+
+func eventOffered(x *exam) (outcome, error) {
+	s, err := x.watch()
+	if err != nil {
+		return outcome{}, err
+	}
+	x.sent = append(x.sent, "SUBSCRIBE; Event: reg")
+	x.evidence(s, s.mark)
+	switch status := statusOf(s.answer); {
+	case s.answer.Raw == nil:
+		return outcome{}, errors.New("to the SUBSCRIBE")
+	case s.accepted():
+		return held("%s", s.line()), nil
+	case status == 489 || status == 405 || status == 501 || status == 403 || status == 404:
+		return notOffered("%s", s.line()), nil
+	}
+	return broken("%s", s.line()), nil
+}
+
+// eventAuthorised: "It is RECOMMENDED that a user be allowed to subscribe to
+// their own registration state."
+func eventAuthorised(x *exam) (outcome, error) {
+	s, err := x.watch()
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case !s.accepted():
+		return notOffered("%s", s.line()), nil
+	case s.first == nil:
+		return notTried("no NOTIFY came"), nil
+	case s.first.state != "active":
+		return notOffered("%s, Subscription-State: %s", s.line(), s.first.Header("Subscription-State", "")), nil
+	}
+	return held("%s, Subscription-State: %s", s.line(), s.first.Header("Subscription-State", "")), nil
+}
+
+func firstNotify(x *exam) (outcome, error) {
+	s, err := x.watch()
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case !s.accepted():
+		return notOffered("no subscription: %s", s.line()), nil
+	case s.first == nil:
+		x.evidence(s, s.mark)
+		return broken("none came within %s", answerWithin), nil
+	}
+	x.evidence(s, s.mark)
+	after := max(s.first.Time.Sub(s.answer.Time), 0).Round(time.Millisecond)
+	return x.full(*s.first, fmt.Sprintf("after %s", after)), nil
+}
+
+// full judges the NOTIFY that has to have everything. Without meaningful state it
+// may be empty: an AOR that nobody ever registered.
+func (x *exam) full(n notice, when string) outcome {
+	switch {
+	case n.Header("Content-Length", "l") == "0" && len(x.bound)+len(x.aliens) > 0:
+		return broken("%s, without a document", when)
+	case n.Header("Content-Length", "l") == "0":
+		return held("%s, without a document: nobody is bound", when)
+	case n.document == nil:
+		return broken("%s, with a document that cannot be read", when)
+	case n.document.State != reginfo.Full:
+		return broken("%s, with state=%q", when, n.document.State)
+	}
+	return held("%s, version %s, state=%q", when, n.document.Version, n.document.State)
+}
+
+func subscriptionExpiry(x *exam) (outcome, error) {
+	s, out, err := x.watching()
+	if err != nil || out.verdict != "" {
+		return out, err
+	}
+	x.evidence(s, s.mark)
+	asked, _ := number(s.asked, "Expires")
+	granted, ok := number(s.answer, "Expires")
+	told, err := strconv.ParseUint(s.first.expires, 10, 32)
+	switch {
+	case !ok:
+		return broken("asked for %d s, and the %s has no Expires", asked, s.line()), nil
+	case granted > asked:
+		return broken("asked for %d s, granted %d s", asked, granted), nil
+	case err == nil && told > uint64(asked):
+		return broken("asked for %d s, and the NOTIFY says %d s", asked, told), nil
+	}
+	return held("asked for %d s, granted %d s, NOTIFY says %q", asked, granted, s.first.expires), nil
+}
+
+// awaitTold waits for the NOTIFY in which a contact fits.
+func (x *exam) awaitTold(s *subscription, since int, within time.Duration, fits func(notice) bool) (found *notice, err error) {
+	_, err = x.seen.await(x.ctx, within, func() bool {
+		for _, n := range x.noticesOf(s, since) {
+			if fits(n) {
+				found = &n
+				return true
+			}
+		}
+		return false
+	})
+	x.evidence(s, since)
+	return found, err
+}
+
+// bindWatched binds a contact that nobody had before, while watched, and waits
+// for the NOTIFY that tells of it.
+func (x *exam) bindWatched() (s *subscription, c contact, told *notice, out outcome, err error) {
+	if s, out, err = x.watching(); err != nil || out.verdict != "" {
+		return s, c, nil, out, err
+	}
+	c = x.second()
+	since := x.seen.mark()
+	if _, out, err = x.bindOne(c, ua.ByHand{}); err != nil || out.verdict != "" {
+		return s, c, nil, out, err
+	}
+	told, err = x.awaitTold(s, since, toldWithin, func(n notice) bool { _, ok := n.tells(c); return ok })
+	return s, c, told, outcome{}, err
+}
+
+func toldRegistered(x *exam) (outcome, error) {
+	_, c, told, out, err := x.bindWatched()
+	switch {
+	case err != nil || out.verdict != "":
+		return out, err
+	case told == nil:
+		return broken("no NOTIFY told of it within %s", toldWithin), nil
+	}
+	return word(told, c, reginfo.Registered), nil
+}
+
+// word judges what a NOTIFY says of a contact.
+func word(n *notice, c contact, wanted reginfo.ContactEvent) outcome {
+	told, _ := n.tells(c)
+	if told.Event != wanted || told.State != wanted.LeadsTo() {
+		return broken("told as state=%q event=%q", told.State, told.Event)
+	}
+	return held("told as state=%q event=%q", told.State, told.Event)
+}
+
+func toldRefreshed(x *exam) (outcome, error) {
+	s, c, told, out, err := x.bindWatched()
+	switch {
+	case err != nil || out.verdict != "":
+		return out, err
+	case told == nil:
+		return notTried("no NOTIFY told that the contact was bound"), nil
+	}
+	since := x.seen.mark()
+	if _, out, err := x.bindOne(c, ua.ByHand{}); err != nil || out.verdict != "" {
+		return out, err
+	}
+	told, err = x.awaitTold(s, since, toldWithin, func(n notice) bool { _, ok := n.tells(c); return ok })
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case told == nil:
+		// "Whether the server sends a notification or not is policy dependent."
+		return notOffered("no NOTIFY told of it within %s", toldWithin), nil
+	}
+	return word(told, c, reginfo.Refreshed), nil
+}
+
+// goneFrom reports whether a NOTIFY tells that a contact is no more: as
+// terminated, or by a full document without it.
+func goneFrom(n notice, c contact) bool {
+	if told, ok := n.tells(c); ok {
+		return told.State == reginfo.ContactTerminated
+	}
+	return n.document != nil && n.document.State == reginfo.Full
+}
+
+// farewell judges the NOTIFY that tells that a contact is gone.
+func farewell(n *notice, c contact, wanted reginfo.ContactEvent) outcome {
+	if _, listed := n.tells(c); !listed {
+		return broken("told by a document that does not list it any more, without a word")
+	}
+	return word(n, c, wanted)
+}
+
+func toldUnregistered(x *exam) (outcome, error) {
+	s, c, told, out, err := x.bindWatched()
+	switch {
+	case err != nil || out.verdict != "":
+		return out, err
+	case told == nil:
+		return notTried("no NOTIFY told that the contact was bound"), nil
+	}
+	since := x.seen.mark()
+	if a, err := x.unbind(c); err != nil || !a.accepted() {
+		return notTried("the contact was not removed: %s", a.short()), err
+	}
+	told, err = x.awaitTold(s, since, toldWithin, func(n notice) bool { return goneFrom(n, c) })
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case told == nil:
+		return broken("no NOTIFY told of it within %s", toldWithin), nil
+	}
+	return farewell(told, c, reginfo.Unregistered), nil
+}
+
+func toldExpired(x *exam) (outcome, error) {
+	l, err := x.letLapse()
+	if err != nil {
+		return outcome{}, err
+	}
+	if l.watched == nil {
+		_, out, err := x.watching()
+		return out, err
+	}
+	x.sent = append(x.sent, "SUBSCRIBE; Event: reg", "REGISTER; Contact: <"+l.contact.uri+">")
+	if l.ended.IsZero() {
+		return l.outcome, nil
+	}
+	x.tell("until a NOTIFY tells of the lapse", lapseToldWithin)
+	listed := false
+	told, err := x.awaitTold(l.watched, l.mark, lapseToldWithin-min(time.Since(l.ended), lapseToldWithin), func(n notice) bool {
+		_, is := n.tells(l.contact)
+		listed = listed || is
+		return listed && goneFrom(n, l.contact)
+	})
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case told == nil:
+		return broken("no NOTIFY told of it within %s", lapseToldWithin), nil
+	}
+	late := max(told.Time.Sub(l.ended), 0).Round(time.Second)
+	out := farewell(told, l.contact, reginfo.Expired)
+	out.came += fmt.Sprintf(", %s after the lapse", late)
+	return out, nil
+}
+
+// noTimeLeft looks at every document of the run: expires "MAY be included with
+// any event attribute value for which the state of the contact is active".
+func noTimeLeft(x *exam) (outcome, error) {
+	gone := 0
+	for _, n := range notices(x.seen.messages(0)) {
+		if n.document == nil {
+			continue
+		}
+		for _, r := range n.document.Registrations {
+			for _, c := range r.Contacts {
+				if c.State != reginfo.ContactTerminated {
+					continue
+				}
+				gone++
+				if c.Expires.Present && c.Expires.Value > 0 {
+					x.messages = []trace.Message{n.Message}
+					return broken("%s is terminated, with expires=%q", c.URI, c.Expires), nil
+				}
+			}
+		}
+	}
+	if gone == 0 {
+		return notTried("no document told of a contact that is gone"), nil
+	}
+	return held("%s", count(gone, "terminated contact")), nil
+}
+
+func subscriptionRefresh(x *exam) (outcome, error) {
+	s, out, err := x.watching()
+	if err != nil || out.verdict != "" {
+		return out, err
+	}
+	since := x.seen.mark()
+	x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoSubscribe})
+	var asked, answer trace.Message
+	if err := x.exchange(since, &asked, &answer); err != nil {
+		return outcome{}, err
+	}
+	if answer.Raw == nil || statusOf(answer)/100 != 2 {
+		x.evidence(s, since)
+		return broken("%s", (&subscription{answer: answer}).line()), nil
+	}
+	told, err := x.awaitTold(s, since, toldWithin, func(notice) bool { return true })
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case told == nil:
+		return broken("no NOTIFY came within %s", toldWithin), nil
+	}
+	return x.full(*told, fmt.Sprintf("after %s", max(told.Time.Sub(answer.Time), 0).Round(time.Millisecond))), nil
+}
+
+// versionsRise looks at every document of the subscription.
+func versionsRise(x *exam) (outcome, error) {
+	s, out, err := x.watching()
+	if err != nil || out.verdict != "" {
+		return out, err
+	}
+	var versions []string
+	expected := uint64(0)
+	for _, n := range x.noticesOf(s, s.mark) {
+		if n.document == nil {
+			continue
+		}
+		v := n.document.Version
+		versions = append(versions, v.String())
+		if !v.Present || v.Value != expected {
+			x.evidence(s, s.mark)
+			return broken("document %d has version %q, expected %d", len(versions), v, expected), nil
+		}
+		expected++
+	}
+	if len(versions) < 2 {
+		return notTried("%s came", count(len(versions), "document")), nil
+	}
+	return held("%d documents, versions %s to %s", len(versions), versions[0], versions[len(versions)-1]), nil
+}
+
+func subscriptionEnd(x *exam) (outcome, error) {
+	s, out, err := x.watching()
+	if err != nil || out.verdict != "" {
+		return out, err
+	}
+	since := x.seen.mark()
+	x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoUnsubscribe})
+	var asked, answer trace.Message
+	if err := x.exchange(since, &asked, &answer); err != nil {
+		return outcome{}, err
+	}
+	x.sent = append(x.sent, "SUBSCRIBE; Expires: 0")
+	if answer.Raw == nil || statusOf(answer)/100 != 2 {
+		x.evidence(s, since)
+		return broken("%s", (&subscription{answer: answer}).line()), nil
+	}
+	told, err := x.awaitTold(s, since, toldWithin, func(n notice) bool { return n.state == "terminated" })
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case told == nil:
+		return broken("no last NOTIFY came within %s", toldWithin), nil
+	}
+	return held("Subscription-State: %s", told.Header("Subscription-State", "")), nil
+}
