@@ -38,6 +38,9 @@ func (r *Registrar) answer(in *wire.Incoming) {
 	case "SUBSCRIBE":
 		r.subscribe(in)
 	case "OPTIONS":
+		if r.routed(in) {
+			return
+		}
 		in.Respond(success(200, wire.Headers{
 			{Name: "Allow", Value: allowed}, {Name: "Allow-Events", Value: "reg"},
 			{Name: "Accept", Value: reginfoType}, {Name: "Supported", Value: strings.Join(r.extensions(), ", ")},

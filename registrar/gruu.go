@@ -9,13 +9,16 @@ import (
 )
 
 // temporary holds the temporary GRUUs of one instance at one address-of-record.
-// The lab routes nothing, so of the accumulated ones only the ends are kept.
 type temporary struct {
-	latest string
+	valid []string // oldest first, never empty; more than temporaryKept refreshes ago they are forgotten
 	// first is the CSeq of the REGISTER that brought the oldest one that still is
 	// valid, by the Call-ID that it came under: each flow has a Call-ID of its own.
 	first map[string]uint32
 }
+
+const temporaryKept = 256
+
+func (t *temporary) latest() string { return t.valid[len(t.valid)-1] }
 
 // publicGRUU makes the public GRUU from the AOR and the instance alone, so it
 // stays the same for ever (RFC 5627 5.3, 5.4).
@@ -81,7 +84,8 @@ func (r *Registrar) assignTemporary(rec *record, c *binding) {
 	if _, ok := t.first[c.callID]; !ok {
 		t.first[c.callID] = c.cseq
 	}
-	t.latest = "sip:tgruu." + strings.ToLower(rand.Text()) + "@" + rec.aor.host + ";gr"
+	t.valid = append(t.valid, "sip:tgruu."+strings.ToLower(rand.Text())+"@"+rec.aor.host+";gr")
+	t.valid = t.valid[max(0, len(t.valid)-temporaryKept):]
 }
 
 func (rec *record) uses(callID string) bool {
@@ -107,7 +111,7 @@ func (r *Registrar) gruusOf(rec *record, b *binding) (pub, temp string, firstCSe
 	pub = publicGRUU(rec.aor, b.instance)
 	if t := rec.temporary[strings.ToLower(b.instance)]; t != nil {
 		if first, ok := t.first[b.callID]; ok {
-			temp, firstCSeq = t.latest, first
+			temp, firstCSeq = t.latest(), first
 		}
 	}
 	if scheme, _, _ := strings.Cut(b.contact.URI, ":"); strings.EqualFold(scheme, "sips") { // RFC 5630 5.2.1
@@ -131,7 +135,7 @@ func (rec *record) isOwnGRUU(uri string) bool {
 	}
 	_, given, _ := strings.Cut(uri, ":")
 	for _, t := range rec.temporary {
-		if t.latest == "sip:"+given {
+		if slices.Contains(t.valid, "sip:"+given) {
 			return true
 		}
 	}

@@ -111,6 +111,7 @@ type binding struct {
 	path       []string
 	userAgent  string
 	source     netip.AddrPort // of the last REGISTER; invalid when created by hand
+	way        *wire.Flow     // that it came over; nil when created by hand
 	registered time.Time      // first
 	refreshed  time.Time      // last
 	expires    time.Time

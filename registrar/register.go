@@ -185,7 +185,7 @@ func askedExpiry(in *wire.Incoming, c wire.NameAddr) uint32 {
 
 // wanted turns one Contact into the binding that it asks for.
 func (r *Registrar) wanted(in *wire.Incoming, rec *record, c wire.NameAddr) (*binding, *wire.Answer) {
-	b := &binding{callID: in.Headers.Get("Call-ID"), source: in.Source, userAgent: in.Headers.Get("User-Agent"), q: c.Params.Get("q")}
+	b := &binding{callID: in.Headers.Get("Call-ID"), source: in.Source, way: in.Flow, userAgent: in.Headers.Get("User-Agent"), q: c.Params.Get("q")}
 	b.cseq, _, _ = in.Headers.CSeq()
 	for _, line := range in.Headers.Values("Path") { // RFC 3327 5.3
 		b.path = append(b.path, wire.SplitList(line)...)

@@ -5,8 +5,9 @@
 // real registrars do, faults included.
 //
 // It serves demonstrations and tests of user agents. It is no proxy: it answers
-// REGISTER, SUBSCRIBE and OPTIONS and keeps everything in memory. It may import
-// reginfo, guard, trace and wire; the user agent and the screen may not enter.
+// REGISTER, SUBSCRIBE and OPTIONS, takes an OPTIONS for a GRUU to its device, and
+// keeps everything in memory. It may import reginfo, guard, trace and wire; the
+// user agent and the screen may not enter.
 package registrar
 
 import (
@@ -92,6 +93,7 @@ type Registrar struct {
 	rejected      map[string]bool          // users or keys, as an administrator named them
 	nonces        nonces
 	ids           addresses // the kamailio profile's ids
+	routing       int       // requests on their way to devices
 }
 
 // Start opens the addresses and serves them until Close. ctx bounds the opening
