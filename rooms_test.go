@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"internal/rounds":      {"ua", "internal/trace"},
 	"ua":                   {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"registrar":            {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
+	"probe":                {"ua", "reginfo", "reginfo/finding", "internal/trace", "internal/guard"},
 	"internal/tables":      {},
 	"scenario":             {"registrar", "internal/wire", "internal/guard", "internal/tables"},
 	"internal/config":      {"ua", "internal/tables"},

@@ -80,13 +80,14 @@ func openKeyLog(file string) (*os.File, error) {
 	return out, nil
 }
 
-// start opens what records, then starts the agents. The caller closes the crew.
-func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
+// record opens what records the messages of a run, and says how agents are to be
+// started for that. The caller closes the files.
+func record(e *env, o crewOptions) (*crew, ua.Options, error) {
 	c := &crew{journaled: make(chan struct{}), broken: make(chan error, 1), leave: o.leave}
 	close(c.journaled)
 	var err error
 	if c.log, err = openLog(o.log); err != nil {
-		return nil, err
+		return nil, ua.Options{}, err
 	}
 	if o.traceLimit > 0 {
 		c.ring = trace.NewRing(int(o.traceLimit))
@@ -94,7 +95,7 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 	if o.trace != "" {
 		if c.capture, err = capture.Create(o.trace, capture.Options{}); err != nil {
 			c.closeFiles()
-			return nil, fail(statusUsage, "", "%w", err)
+			return nil, ua.Options{}, fail(statusUsage, "", "%w", err)
 		}
 		if c.ring == nil {
 			c.ring = trace.NewRing(1)
@@ -103,14 +104,23 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 	}
 	if c.keyLog, err = openKeyLog(o.keyLog); err != nil {
 		c.closeFiles()
-		return nil, err
+		return nil, ua.Options{}, err
 	}
-	c.openJournal(e, o)
 	options := ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Version: buildVersion().version, OnPanic: c.panicked}
 	if c.keyLog != nil {
 		options.KeyLog = c.keyLog
 		say(e.stderr, "warning: the keys of TLS connections go to "+c.keyLog.Name()+": whoever reads it reads everything")
 	}
+	return c, options, nil
+}
+
+// start opens what records, then starts the agents. The caller closes the crew.
+func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
+	c, options, err := record(e, o)
+	if err != nil {
+		return nil, err
+	}
+	c.openJournal(e, o)
 	c.group = ua.NewGroup(options)
 	if err := c.group.Start(accounts...); err != nil {
 		c.close(context.Background())

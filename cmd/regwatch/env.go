@@ -27,6 +27,7 @@ type env struct {
 	stdout, stderr io.Writer
 	inTerminal     bool // standard input is a terminal: there is somebody to ask
 	outTerminal    bool // standard output is one: a screen can be drawn
+	errTerminal    bool // standard error is one: a line can be written over
 
 	signals    <-chan os.Signal       // the wishes to end: SIGINT, SIGTERM, SIGHUP
 	secret     func() (string, error) // reads a line from the terminal without echo
@@ -51,7 +52,8 @@ func machine() *env {
 	return &env{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		inTerminal: term.IsTerminal(os.Stdin.Fd()), outTerminal: term.IsTerminal(os.Stdout.Fd()),
-		signals: signals, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(), keyLog: os.Getenv("SSLKEYLOGFILE"), pager: os.Getenv("PAGER"),
+		errTerminal: term.IsTerminal(os.Stderr.Fd()),
+		signals:     signals, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(), keyLog: os.Getenv("SSLKEYLOGFILE"), pager: os.Getenv("PAGER"),
 		screen: tui.Run,
 	}
 }

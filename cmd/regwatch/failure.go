@@ -18,6 +18,7 @@ const (
 	statusTimeout     = 3 // watch: the awaited event did not come in time
 	statusRefused     = 4 // watch: the registrar refused the first registration
 	statusUnreachable = 5 // watch: nobody could be reached on the first attempt
+	statusBroken      = 6 // probe: some check is broken
 	statusFindings    = 7 // decode: read, with findings of severity error
 )
 
