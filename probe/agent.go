@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
-	"time"
 
 	"regwatch/internal/guard"
 	"regwatch/ua"
@@ -14,19 +12,19 @@ import (
 
 // agent is an account of the run with what it tells.
 type agent struct {
-	group  *ua.Group
-	name   string
-	aor    string
-	token  string // in the user part of the contacts made up for it; nobody else has it
-	serial int    // of those contacts
-	ended  chan struct{}
-	seen   *seen
+	group   *ua.Group
+	name    string
+	account ua.Account
+	token   string // in the user part of the contacts made up for it; nobody else has it
+	serial  int    // of those contacts
+	ended   chan struct{}
+	seen    *seen
 }
 
 // start starts an agent of its own group, whose events go to x.seen.
 func (x *exam) start(account ua.Account) (*agent, error) {
 	a := &agent{
-		group: ua.NewGroup(x.o.UA), aor: account.AOR, token: "probe-" + strings.ToLower(rand.Text()[:10]) + "-",
+		group: ua.NewGroup(x.o.UA), account: account, token: "probe-" + strings.ToLower(rand.Text()[:10]) + "-",
 		ended: make(chan struct{}), seen: x.seen,
 	}
 	if err := a.group.Start(account); err != nil {
@@ -54,15 +52,12 @@ func (a *agent) state() ua.Snapshot {
 	return ua.Snapshot{}
 }
 
-// close ends the agent: it unregisters and unsubscribes, where it did so, and is
-// given as long as ctx lasts.
+// close ends the agent: it unregisters and unsubscribes, where it registered and
+// subscribed by itself. The error is ctx's, where that cut it short.
 func (a *agent) close(ctx context.Context) error {
 	err := a.group.Close(ctx, false)
 	<-a.ended
-	if err != nil {
-		return fmt.Errorf("end the probe's agent: %w", err)
-	}
-	return nil
+	return err
 }
 
 // with gives a check an agent of its own, and ends it after.
@@ -76,22 +71,10 @@ func (x *exam) with(account ua.Account, use func(*agent) (outcome, error)) (outc
 		return outcome{}, err
 	}
 	out, err := use(a)
-	ctx, cancel := x.leaving()
+	ctx, cancel := context.WithTimeout(x.last, leaveSlowly)
 	defer cancel()
-	if left := a.close(ctx); left != nil && err == nil && x.ctx.Err() == nil {
-		err = left
+	if a.close(ctx) != nil && !a.account.WatchOnly {
+		x.left = append(x.left, a.state().Registration.Contact)
 	}
 	return out, err
-}
-
-// leaving is how long an end may take: who is interrupted has no more time than
-// leaveWithin, be it that the end was under way by then.
-func (x *exam) leaving() (context.Context, context.CancelFunc) {
-	within := leaveSlowly
-	if x.ctx.Err() != nil {
-		within = leaveWithin
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), within)
-	stop := context.AfterFunc(x.ctx, func() { time.AfterFunc(leaveWithin, cancel) })
-	return ctx, func() { stop(); cancel() }
 }

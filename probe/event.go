@@ -32,12 +32,18 @@ type subscription struct {
 
 // watch subscribes, once a run, and anew where the notifier has ended that.
 func (x *exam) watch() (*subscription, error) {
+	x.sent = append(x.sent, "SUBSCRIBE; Event: reg")
 	if x.watched != nil && !x.ended(x.watched) {
 		return x.watched, nil
 	}
+	if x.watched != nil {
+		// The wire is ahead of the agent, which would refresh what is over.
+		if _, err := x.seen.await(x.ctx, time.Second, func() bool { return x.agent.state().Subscription.State != ua.Active }); err != nil {
+			return nil, err
+		}
+	}
 	s := &subscription{mark: x.seen.mark()}
-	x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoSubscribe})
-	err := x.exchange(s.mark, &s.asked, &s.answer)
+	err := x.exchange(ua.DoSubscribe, s.mark, &s.asked, &s.answer)
 	if err == nil && s.accepted() {
 		_, err = x.seen.await(x.ctx, answerWithin, func() bool {
 			for _, n := range x.noticesOf(s, s.mark) {
@@ -50,16 +56,32 @@ func (x *exam) watch() (*subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.first == nil || s.first.state != "active" {
+	if s.first != nil && s.first.state == "active" {
+		// Again: before that it has no dialog that it could unsubscribe from.
+		_, err = x.seen.await(x.ctx, time.Second, func() bool { return x.agent.state().Subscription.State == ua.Active })
+	} else {
 		x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoUnsubscribe})
 	}
 	x.watched = s
-	return s, nil
+	return s, err
 }
 
-// exchange waits for the final answer to a SUBSCRIBE that is sent after a mark.
+// exchange has the agent send a SUBSCRIBE, and waits for the final answer to it.
 // A challenge that the agent answers is none.
-func (x *exam) exchange(mark int, asked, answer *trace.Message) error {
+func (x *exam) exchange(verb ua.Verb, mark int, asked, answer *trace.Message) error {
+	for range 3 {
+		// A wish is passed over while the agent has not yet taken the answer to the
+		// SUBSCRIBE before, which the wire has had already.
+		x.agent.group.Do(x.agent.name, ua.Command{Verb: verb})
+		sent, err := x.seen.await(x.ctx, time.Second, func() bool {
+			return slices.ContainsFunc(x.seen.messages(mark), func(m trace.Message) bool {
+				return m.Direction == trace.Sent && statusOf(m) == 0 && methodOf(m) == "SUBSCRIBE"
+			})
+		})
+		if sent || err != nil {
+			break
+		}
+	}
 	given := func() bool {
 		state := x.agent.state().Subscription
 		return state.Status == 401 || state.Status == 407
@@ -104,7 +126,6 @@ func (x *exam) watching() (*subscription, outcome, error) {
 	if err != nil {
 		return nil, outcome{}, err
 	}
-	x.sent = append(x.sent, "SUBSCRIBE; Event: reg")
 	switch {
 	case !s.accepted():
 		return s, notOffered("no subscription: %s", s.line()), nil
@@ -138,7 +159,6 @@ func eventOffered(x *exam) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	x.sent = append(x.sent, "SUBSCRIBE; Event: reg")
 	x.evidence(s, s.mark)
 	switch status := statusOf(s.answer); {
 	case s.answer.Raw == nil:
@@ -236,18 +256,30 @@ func (x *exam) awaitTold(s *subscription, since int, within time.Duration, fits 
 }
 
 // bindWatched binds a contact that nobody had before, while watched, and waits
-// for the NOTIFY that tells of it.
+// for the NOTIFY that tells of it. Some notifiers end a subscription when a
+// contact goes, as that of the check before just did: then it is watched anew.
 func (x *exam) bindWatched() (s *subscription, c contact, told *notice, out outcome, err error) {
-	if s, out, err = x.watching(); err != nil || out.verdict != "" {
-		return s, c, nil, out, err
+	for range 2 {
+		if s, out, err = x.watching(); err != nil || out.verdict != "" {
+			return s, c, nil, out, err
+		}
+		c = x.second()
+		since := x.seen.mark()
+		if _, out, err = x.bindOne(c, ua.ByHand{}); err != nil || out.verdict != "" {
+			return s, c, nil, out, err
+		}
+		told, err = x.awaitTold(s, since, toldWithin, func(n notice) bool {
+			_, ok := n.tells(c)
+			return ok || n.state == "terminated"
+		})
+		if err != nil || told == nil {
+			return s, c, nil, outcome{}, err
+		}
+		if _, ok := told.tells(c); ok {
+			return s, c, told, outcome{}, nil
+		}
 	}
-	c = x.second()
-	since := x.seen.mark()
-	if _, out, err = x.bindOne(c, ua.ByHand{}); err != nil || out.verdict != "" {
-		return s, c, nil, out, err
-	}
-	told, err = x.awaitTold(s, since, toldWithin, func(n notice) bool { _, ok := n.tells(c); return ok })
-	return s, c, told, outcome{}, err
+	return s, c, nil, outcome{}, nil
 }
 
 func toldRegistered(x *exam) (outcome, error) {
@@ -367,6 +399,9 @@ func toldExpired(x *exam) (outcome, error) {
 // noTimeLeft looks at every document of the run: expires "MAY be included with
 // any event attribute value for which the state of the contact is active".
 func noTimeLeft(x *exam) (outcome, error) {
+	if err := x.watchSome(); err != nil {
+		return outcome{}, err
+	}
 	gone := 0
 	for _, n := range notices(x.seen.messages(0)) {
 		if n.document == nil {
@@ -397,9 +432,8 @@ func subscriptionRefresh(x *exam) (outcome, error) {
 		return out, err
 	}
 	since := x.seen.mark()
-	x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoSubscribe})
 	var asked, answer trace.Message
-	if err := x.exchange(since, &asked, &answer); err != nil {
+	if err := x.exchange(ua.DoSubscribe, since, &asked, &answer); err != nil {
 		return outcome{}, err
 	}
 	if answer.Raw == nil || statusOf(answer)/100 != 2 {
@@ -418,6 +452,9 @@ func subscriptionRefresh(x *exam) (outcome, error) {
 
 // versionsRise looks at every document of the subscription.
 func versionsRise(x *exam) (outcome, error) {
+	if err := x.watchSome(); err != nil {
+		return outcome{}, err
+	}
 	s, out, err := x.watching()
 	if err != nil || out.verdict != "" {
 		return out, err
@@ -447,10 +484,14 @@ func subscriptionEnd(x *exam) (outcome, error) {
 	if err != nil || out.verdict != "" {
 		return out, err
 	}
+	// The agent forgets the dialog with the answer. A NOTIFY that it met after that
+	// would get a 481, and with that the notifier may forget it too.
+	if err := x.wait(2*time.Second, "until no NOTIFY is under way"); err != nil {
+		return outcome{}, err
+	}
 	since := x.seen.mark()
-	x.agent.group.Do(x.agent.name, ua.Command{Verb: ua.DoUnsubscribe})
 	var asked, answer trace.Message
-	if err := x.exchange(since, &asked, &answer); err != nil {
+	if err := x.exchange(ua.DoUnsubscribe, since, &asked, &answer); err != nil {
 		return outcome{}, err
 	}
 	x.sent = append(x.sent, "SUBSCRIBE; Expires: 0")

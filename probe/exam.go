@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,6 +21,7 @@ const boundFor = 300
 type exam struct {
 	o     Options
 	ctx   context.Context
+	last  context.Context // of what is sent at an end; it outlives ctx by leaveWithin
 	agent *agent
 	seen  *seen
 	now   Progress
@@ -29,6 +29,7 @@ type exam struct {
 	own     contact // the device
 	expires uint32  // asked for; raised by 423
 	bound   []contact
+	left    []string          // contacts of other agents of the run that may be bound still
 	aliens  []reginfo.Contact // bound by others, as a query last listed them
 
 	sent     []string // by the check under way, in words
@@ -39,6 +40,7 @@ type exam struct {
 	shortest *shortest
 	lapsed   *lapse
 	watched  *subscription
+	read     bool // the agent had time for the last documents
 }
 
 // begin starts the agent. It only watches, so that it sends nothing by itself;
@@ -59,6 +61,9 @@ func begin(ctx context.Context, o Options) (*exam, error) {
 	if x.agent, err = x.start(device); err != nil {
 		return nil, err
 	}
+	var cancel context.CancelFunc
+	x.last, cancel = context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(leaveWithin, cancel) })
 	x.own = contact{instance: device.InstanceID, regID: 1}
 	return x, nil
 }
@@ -87,8 +92,12 @@ func (x *exam) lookFirst() error {
 	case a.Status >= 300:
 		return fmt.Errorf("%w: %s", ErrRefused, a.Outcome)
 	}
-	x.own.uri = x.agent.state().Registration.Contact
-	return nil
+	// Its address is told on another way than the answer.
+	_, err = x.seen.await(x.ctx, time.Second, func() bool {
+		x.own.uri = x.agent.state().Registration.Contact
+		return x.own.uri != ""
+	})
+	return err
 }
 
 // registrar names who answers: where, and by its Server field.
@@ -236,30 +245,37 @@ func (x *exam) forget(c contact) {
 	x.bound = slices.DeleteFunc(x.bound, func(b contact) bool { return b == c })
 }
 
-// clear removes what a check left bound, but for the device.
+// clear removes what a check left bound, but for the device. Where that is watched
+// it gives the NOTIFY that tells of it some time, which would else fall into the
+// next check.
 func (x *exam) clear() {
 	for _, c := range slices.Clone(x.bound) {
-		if c != x.own && x.ctx.Err() == nil && x.silent == 0 {
-			x.unbind(c) // what fails is tried again at the end
+		if c == x.own || x.ctx.Err() != nil || x.silent > 0 {
+			continue
+		}
+		since := x.seen.mark()
+		_, err := x.unbind(c) // what fails is tried again at the end
+		if err == nil && x.watched != nil && x.watched.accepted() && !x.ended(x.watched) {
+			x.awaitTold(x.watched, since, time.Second, func(n notice) bool { return goneFrom(n, c) || n.state == "terminated" })
 		}
 	}
 }
 
 // end removes whatever may be bound still, ends the agent and returns what is
 // left behind.
-func (x *exam) end() (left []string) {
-	ctx, cancel := x.leaving()
+func (x *exam) end() []string {
+	ctx, cancel := context.WithTimeout(x.last, leaveSlowly)
 	defer cancel()
 	for _, c := range slices.Clone(x.bound) {
-		if _, err := x.unbindWithin(ctx, c); errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			break
+		if ctx.Err() == nil {
+			x.unbindWithin(ctx, c) // what fails is told
 		}
 	}
 	x.agent.close(ctx)
 	for _, c := range x.bound {
-		left = append(left, c.uri)
+		x.left = append(x.left, c.uri)
 	}
-	return left
+	return x.left
 }
 
 // wait lets time pass, and says why.

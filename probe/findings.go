@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
@@ -38,6 +39,12 @@ func met(e finding.Entry) func(*exam) (outcome, error) {
 	return func(x *exam) (outcome, error) {
 		if err := x.watchSome(); err != nil {
 			return outcome{}, err
+		}
+		if !x.read {
+			x.read = true
+			if err := x.wait(time.Second, "until the last documents are read"); err != nil {
+				return outcome{}, err
+			}
 		}
 		x.sent = nil // it is no REGISTER of its own that shows it
 		all := notices(x.seen.messages(0))
