@@ -84,7 +84,7 @@ func (x *exam) exchange(verb ua.Verb, mark int, asked, answer *trace.Message) er
 	}
 	given := func() bool {
 		state := x.agent.state().Subscription
-		return state.Status == 401 || state.Status == 407
+		return state.State == ua.Terminated && (state.Status == 401 || state.Status == 407)
 	}
 	_, err := x.seen.await(x.ctx, answerWithin, func() bool {
 		challenge := false
@@ -371,6 +371,9 @@ func toldExpired(x *exam) (outcome, error) {
 	}
 	if l.watched == nil {
 		_, out, err := x.watching()
+		if out.verdict == "" {
+			out = notTried("nobody watched when a contact lapsed")
+		}
 		return out, err
 	}
 	x.sent = append(x.sent, "SUBSCRIBE; Event: reg", "REGISTER; Contact: <"+l.contact.uri+">")
