@@ -10,11 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"regwatch/probe"
 	"regwatch/reginfo/finding"
 	"regwatch/ua"
 )
 
-var update = flag.Bool("update", false, "write docs/findings.md anew from the table of codes")
+var update = flag.Bool("update", false, "write docs/findings.md and docs/probe.md anew from their tables")
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -100,12 +101,61 @@ func TestFindingsPage(t *testing.T) {
 			fmt.Fprintf(&page, "\n### `%s`\n\n%s\n\n```xml\n%s```\n", e.Code, e.Sentence, documents)
 		}
 	}
+	hold(t, "docs/findings.md", page.String())
+}
+
+// hold compares a page with what it is made from.
+func hold(t *testing.T, path, page string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile("docs/findings.md", []byte(page.String()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if read(t, "docs/findings.md") != page.String() {
-		t.Error("docs/findings.md is not what the table of codes says: go test . -update")
+	if read(t, path) != page {
+		t.Errorf("%s is not what it is made from: go test . -update", path)
 	}
+}
+
+// docs/probe.md is made from docs/probe.intro.md, from the table of checks, and
+// from the reports that the tests of probe and of interop hold: docs/probe.sh
+func TestProbePage(t *testing.T) {
+	reports := []struct{ name, path string }{
+		{"`rfc`", "probe/testdata/rfc.txt"}, {"`kamailio`", "probe/testdata/kamailio.txt"},
+		{"`kamailio-scscf`", "probe/testdata/kamailio-scscf.txt"}, {"`clearwater`", "probe/testdata/clearwater.txt"},
+		{"Kamailio 5.6", "internal/interop/testdata/probe.txt"},
+	}
+	line := regexp.MustCompile(`(?m)^  (held|broken|not offered|not tried) +([a-z]+\.[-a-z0-9]+) `)
+	var page strings.Builder
+	page.WriteString(read(t, "docs/probe.intro.md"))
+	page.WriteString("\n## Checks, and what they find\n\n| check | what is expected | clause |")
+	var verdicts []map[string]string
+	for _, r := range reports {
+		of := make(map[string]string)
+		for _, m := range line.FindAllStringSubmatch(read(t, r.path), -1) {
+			of[m[2]] = m[1]
+		}
+		verdicts = append(verdicts, of)
+		fmt.Fprintf(&page, " %s |", r.name)
+	}
+	page.WriteString("\n| --- | --- | --- |" + strings.Repeat(" --- |", len(reports)) + "\n")
+	for _, c := range probe.Checks() {
+		fmt.Fprintf(&page, "| `%s` | %s | %s |", c.ID, strings.ReplaceAll(c.Title, "*", "\\*"), c.Clause)
+		for _, of := range verdicts {
+			verdict := of[c.ID]
+			switch {
+			case verdict == "":
+				verdict = "held" // a finding that nothing showed has no line
+			case verdict == "held" && c.Group == "documents":
+				verdict = "held, told"
+			case verdict == "broken":
+				verdict = "**broken**"
+			}
+			fmt.Fprintf(&page, " %s |", verdict)
+		}
+		page.WriteByte('\n')
+	}
+	page.WriteString("\n## Kamailio 5.6\n\nThe report in full. Addresses, ids and times are those of the run that was written down.\n\n```\n")
+	page.WriteString(read(t, "internal/interop/testdata/probe.txt") + "```\n")
+	hold(t, "docs/probe.md", page.String())
 }
