@@ -11,11 +11,11 @@ import (
 	"regwatch/ua"
 )
 
-// notOfDocuments are codes that a document alone does not show, or that have a check of
-// their own, or that say something of us.
+// notOfDocuments are codes that documents alone do not show, that have a check of
+// their own which knows what was lost or overtaken on the way, or that are of us.
 var notOfDocuments = []finding.Code{
 	finding.GRUUDiffers, finding.GrantedLonger, finding.InstanceShared, finding.KickUnderAnotherName,
-	finding.LapseNotNotified, finding.NoNotify, finding.TableFull, finding.FindingsCut,
+	finding.LapseNotNotified, finding.NoNotify, finding.VersionSkipped, finding.FirstNotFull, finding.TableFull, finding.FindingsCut,
 }
 
 // ofDocuments makes a check of each finding that documents and their NOTIFYs may

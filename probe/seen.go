@@ -152,7 +152,9 @@ func texts(list []trace.Message) []string {
 // notice is a NOTIFY as it was read.
 type notice struct {
 	trace.Message
+	index    int // among the messages that were asked for
 	callID   string
+	cseq     uint64
 	state    string            // Subscription-State without its parameters
 	expires  string            // parameter of it; "" none
 	document *reginfo.Document // nil: no body, or none that can be read
@@ -162,16 +164,18 @@ type notice struct {
 func notices(list []trace.Message) []notice {
 	var out []notice
 	known := make(map[string]bool)
-	for _, m := range list {
+	for i, m := range list {
 		if m.Direction != trace.Received || statusOf(m) != 0 || methodOf(m) != "NOTIFY" {
 			continue
 		}
-		n := notice{Message: m, callID: m.Header("Call-ID", "i")}
-		if key := n.callID + " " + m.Header("CSeq", ""); known[key] {
+		n := notice{Message: m, index: i, callID: m.Header("Call-ID", "i")}
+		digits, _, _ := strings.Cut(m.Header("CSeq", ""), " ")
+		n.cseq, _ = strconv.ParseUint(digits, 10, 32)
+		key := n.callID + " " + digits
+		if known[key] {
 			continue // sent again
-		} else {
-			known[key] = true
 		}
+		known[key] = true
 		state, params, _ := strings.Cut(m.Header("Subscription-State", ""), ";")
 		n.state = strings.ToLower(strings.TrimSpace(state))
 		for param := range strings.SplitSeq(params, ";") {
@@ -185,6 +189,12 @@ func notices(list []trace.Message) []notice {
 		out = append(out, n)
 	}
 	return out
+}
+
+// full reports whether a NOTIFY may be the one that has everything. Without
+// meaningful state that has no body.
+func (n notice) full() bool {
+	return n.Header("Content-Length", "l") == "0" || n.document != nil && n.document.State == reginfo.Full
 }
 
 // tells finds a contact in the NOTIFY's document.
