@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -257,10 +258,17 @@ func write(e *env, o probeOptions, junit *os.File, report *probe.Report) error {
 // written over, elsewhere a line for each wait.
 type progress struct {
 	*env
-	shown int // columns of the line that stands
+	mu    sync.Mutex // a run that is given up goes on for a while
+	shown int        // columns of the line that stands
+	over  bool
 }
 
 func (p *progress) tell(now probe.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
 	line := fmt.Sprintf("%d/%d %s", now.Number, now.Of, now.Check.ID)
 	switch {
 	case now.Result != nil:
@@ -269,7 +277,7 @@ func (p *progress) tell(now probe.Progress) {
 		line += fmt.Sprintf(": waiting %s, up to %s", now.Why, now.Wait.Round(time.Second))
 	}
 	if p.errTerminal {
-		p.over(line)
+		p.write(line)
 		return
 	}
 	if now.Why != "" {
@@ -277,16 +285,19 @@ func (p *progress) tell(now probe.Progress) {
 	}
 }
 
-func (p *progress) over(line string) {
+func (p *progress) write(line string) {
 	const most = 79 // a line that wraps cannot be written over
 	line = line[:min(len(line), most)]
 	fmt.Fprintf(p.stderr, "\r%-*s\r%s", p.shown, "", line)
 	p.shown = len(line)
 }
 
-// end leaves an empty line for what follows.
+// end leaves an empty line for what follows, and says no more.
 func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
 	if p.shown > 0 {
-		p.over("")
+		p.write("")
 	}
 }

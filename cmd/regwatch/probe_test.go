@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -91,18 +92,18 @@ func TestProbeSecondSignal(t *testing.T) {
 func TestProbeOfFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := memnet.New()
-		signed := 0
+		var signed atomic.Int32
 		r, err := registrar.Start(t.Context(), registrar.Options{
 			Network: network.Host(labHost), Listen: []registrar.Listen{{Transport: "udp", Addr: netip.MustParseAddrPort(labHost + ":5060")}},
 			Users: map[string]string{"alice": "secret"},
 			First: func(in *wire.Incoming) bool {
 				if in.Headers.Has("Authorization") {
-					signed++
+					signed.Add(1)
 				}
-				if signed > 1 {
+				if signed.Load() > 1 {
 					in.Respond(wire.Answer{Status: 599, Reason: "\u202e\u009b31mred & <broken>"})
 				}
-				return signed > 1
+				return signed.Load() > 1
 			},
 		})
 		if err != nil {
@@ -148,7 +149,7 @@ func TestProbeOfFaults(t *testing.T) {
 			t.Errorf("%v\n%s", err, text)
 		}
 
-		signed = 0
+		signed.Store(0)
 		if status := b.run("probe", "--run", "register.query", "--json"); status != statusBroken {
 			t.Errorf("status %d: %s", status, b.err.String())
 		}
