@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"strings"
 
 	"regwatch/internal/guard"
@@ -64,10 +63,6 @@ func (a *agent) close(ctx context.Context) error {
 func (x *exam) with(account ua.Account, use func(*agent) (outcome, error)) (outcome, error) {
 	a, err := x.start(account)
 	if err != nil {
-		var field *ua.FieldError
-		if errors.As(err, &field) {
-			return notTried("%v", err), nil
-		}
 		return outcome{}, err
 	}
 	out, err := use(a)

@@ -179,7 +179,7 @@ func eventOffered(x *exam) (outcome, error) {
 	x.evidence(s, s.mark)
 	switch status := statusOf(s.answer); {
 	case s.answer.Raw == nil:
-		return outcome{}, errors.New("to the SUBSCRIBE")
+		return outcome{}, errors.New("no answer to the SUBSCRIBE")
 	case s.accepted():
 		return held("%s", s.line()), nil
 	case status == 489 || status == 405 || status == 501 || status == 403 || status == 404:

@@ -205,12 +205,15 @@ func (x *exam) examine(c Check) Result {
 	default:
 		out, err = c.run(x)
 	}
+	field := (*ua.FieldError)(nil)
 	switch {
 	case x.ctx.Err() != nil:
 		out = notTried("interrupted")
+	case errors.As(err, &field):
+		out = notTried("%v", err) // the request could not be written for this account
 	case err != nil:
 		x.silent++
-		out = broken("no answer: %v", err)
+		out = broken("%s", strings.TrimPrefix(err.Error(), "REGISTER by hand: "))
 	case out.verdict != NotTried:
 		x.silent = 0
 	}
