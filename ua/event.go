@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"regwatch/internal/trace"
 	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
 )
@@ -28,6 +29,7 @@ const (
 	KindFinding           Kind = "finding"
 	KindFlow              Kind = "flow"
 	KindRequest           Kind = "request"
+	KindSIP               Kind = "sip"
 )
 
 // Event is one thing that happened to one account. Events are immutable; Detail
@@ -129,6 +131,10 @@ type RegistrationDetail struct {
 	RetryIn   Seconds           `json:"retry_in,omitzero"`
 	CallID    string            `json:"call_id,omitempty"`
 	CSeq      uint32            `json:"cseq,omitempty"`
+
+	// Heard says of an attempt without a usable answer that something came all the
+	// same, such as 100 Trying: the target is there.
+	Heard bool `json:"-"`
 }
 
 // SubscriptionState is where the subscription to our own registration stands.
@@ -153,6 +159,8 @@ type SubscriptionDetail struct {
 	Reason  string            `json:"reason,omitempty"`
 	Expires Seconds           `json:"expires,omitzero"`
 	RetryIn Seconds           `json:"retry_in,omitzero"`
+
+	Heard bool `json:"-"` // as of a registration
 }
 
 // DocumentDetail tells of a reginfo document and what became of it.
@@ -317,6 +325,17 @@ type RequestDetail struct {
 	Body        string `json:"body,omitempty"`
 }
 
+// SIPDetail is a SIP message as it was sent or received, where Options.Messages
+// asks for them. It comes before the events that it leads to.
+type SIPDetail struct {
+	Direction trace.Direction `json:"direction"`
+	Transport string          `json:"transport"`
+	Local     string          `json:"local"`
+	Remote    string          `json:"remote"`
+	StartLine string          `json:"start_line"`
+	Raw       string          `json:"raw"` // secrets masked; in JSON, bytes that are no UTF-8 become U+FFFD
+}
+
 func (StartDetail) kind() Kind             { return KindStart }
 func (MissedDetail) kind() Kind            { return KindMissed }
 func (RegistrationDetail) kind() Kind      { return KindRegistration }
@@ -330,6 +349,7 @@ func (DisagreementDetail) kind() Kind      { return KindDisagreement }
 func (FindingDetail) kind() Kind           { return KindFinding }
 func (FlowDetail) kind() Kind              { return KindFlow }
 func (RequestDetail) kind() Kind           { return KindRequest }
+func (SIPDetail) kind() Kind               { return KindSIP }
 
 // Kick returns which kick the event is, and "" when it is none: only what hits
 // our own contact and was not our doing counts. Where nobody knows whose doing it

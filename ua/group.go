@@ -23,6 +23,7 @@ type Options struct {
 	Network   wire.Network // nil: the machine's
 	StateDir  string       // where accounts keep their state files; "" keeps none
 	Trace     *trace.Ring  // every SIP message; nil: none
+	Messages  bool         // every SIP message is an event, too
 	KeyLog    io.Writer    // the keys of TLS connections, as SSLKEYLOGFILE has them; nil: none
 	Version   string       // of the program, for the start event and User-Agent
 	UserAgent string       // "" makes "regwatch/VERSION"
@@ -72,10 +73,16 @@ func NewGroup(o Options) *Group {
 			o.UserAgent = "regwatch"
 		}
 	}
+	if o.Messages && o.Trace == nil {
+		o.Trace = trace.NewRing(1)
+	}
 	g := &Group{
 		options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.KeyLog, o.OnPanic), hub: newHub(randomHex(4)), ended: make(chan struct{}),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
+	if o.Messages {
+		o.Trace.Tee(g.traced)
+	}
 	return g
 }
 

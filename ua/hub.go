@@ -10,6 +10,9 @@ import (
 // eventsKept is how many events of a run a late or slow watcher can still have.
 const eventsKept = 20000
 
+// messagesKept bounds the bytes of the SIP messages among them.
+const messagesKept = 64 << 20
+
 // hub numbers the events of all agents and hands them to watchers. Nothing in
 // it waits for a watcher: one that is too slow loses the oldest events, and is
 // told how many.
@@ -19,6 +22,8 @@ type hub struct {
 	mu        sync.Mutex
 	seq       uint64
 	events    []Event // a ring once it is full; the newest has number seq
+	oldest    uint64  // the number before the oldest that is kept
+	messages  int     // bytes of the SIP messages in events
 	accounts  []string
 	snapshots map[string]*Snapshot
 	closed    bool
@@ -45,10 +50,16 @@ func (h *hub) publish(account string, snapshot *Snapshot, list []news) {
 	for _, n := range list {
 		h.seq++
 		event := Event{Run: h.run, Seq: h.seq, Time: n.at, Account: account, Summary: n.summary, Detail: n.detail, Message: n.message}
+		if h.seq-h.oldest > eventsKept {
+			h.forget()
+		}
 		if len(h.events) < eventsKept {
 			h.events = append(h.events, event)
 		} else {
 			h.events[(h.seq-1)%eventsKept] = event
+		}
+		for h.messages += event.weight(); h.messages > messagesKept; {
+			h.forget()
 		}
 	}
 	if snapshot != nil {
@@ -58,6 +69,20 @@ func (h *hub) publish(account string, snapshot *Snapshot, list []news) {
 		h.snapshots[account] = snapshot
 	}
 	h.wake()
+}
+
+// forget drops the oldest event; it is called with the lock held.
+func (h *hub) forget() {
+	slot := &h.events[h.oldest%eventsKept]
+	h.oldest++
+	h.messages -= slot.weight()
+	*slot = Event{}
+}
+
+// weight is the bytes of the message that the event is, 0 where it is none.
+func (e Event) weight() int {
+	d, _ := e.Detail.(SIPDetail)
+	return len(d.Raw)
 }
 
 // wake is called with the lock held.
@@ -116,10 +141,9 @@ func (h *hub) since(since uint64, shown map[string]*Snapshot) Update {
 	if since > h.seq {
 		since = 0 // a number of another run
 	}
-	oldest := h.seq - uint64(len(h.events)) // number before the oldest that is kept
-	if since < oldest {
-		update.Missed = oldest - since
-		since = oldest
+	if since < h.oldest {
+		update.Missed = h.oldest - since
+		since = h.oldest
 	}
 	if n := h.seq - since; n > 0 {
 		update.Events = make([]Event, 0, n)

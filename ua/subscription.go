@@ -26,6 +26,7 @@ type subscription struct {
 	state  SubscriptionState
 	since  time.Time
 	status int
+	heard  bool // something came for the attempt that failed, though no answer
 	reason string
 
 	expires uint32 // asked for; raised by 423

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,16 +35,19 @@ type crew struct {
 	keyLog  *os.File         // of TLS; nil: none
 
 	journaled chan struct{} // closed once the journal has every event
+	written   progress      // of the journal
 	broken    chan error    // the first panic on a goroutine of the agents
 	leave     bool
 
 	mu         sync.Mutex
-	complaints []error // of what records; told when no screen is in the way
+	complaints []error   // of what records; told when no screen is in the way
+	console    io.Writer // where they are told at once; nil: a screen is in the way
 }
 
 // crewOptions say how a crew is set up.
 type crewOptions struct {
 	log, trace string         // files; "": none
+	messages   bool           // SIP messages are events, too
 	keyLog     string         // file for the keys of TLS; "": none
 	journal    config.Journal // as the config has it
 	stateDir   string         // "": nothing is kept
@@ -106,7 +110,7 @@ func record(e *env, o crewOptions) (*crew, ua.Options, error) {
 		c.closeFiles()
 		return nil, ua.Options{}, err
 	}
-	options := ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Version: buildVersion().version, OnPanic: c.panicked}
+	options := ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Messages: o.messages, Version: buildVersion().version, OnPanic: c.panicked}
 	if c.keyLog != nil {
 		options.KeyLog = c.keyLog
 		say(e.stderr, "warning: the keys of TLS connections go to "+c.keyLog.Name()+": whoever reads it reads everything")
@@ -132,7 +136,11 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 			defer close(c.journaled)
 			defer guard.Recover(c.panicked)
 			for u := range c.group.Watch(context.Background(), 0) {
-				c.journal.Write(withMissed(c.group.Run(), u)...)
+				events := withMissed(c.group.Run(), u)
+				c.journal.Write(events...)
+				if len(events) > 0 {
+					c.written.reach(events[len(events)-1].Seq)
+				}
 			}
 		}()
 	}
@@ -218,17 +226,70 @@ func (c *crew) complain(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.complaints = append(c.complaints, err)
+	c.flush()
 }
 
-// tell says what went wrong with what records the run. It is for when the
-// terminal is nobody else's.
+// tell says what went wrong with what records the run, and from now on as soon as
+// it does. It is for when the terminal is nobody else's.
 func (c *crew) tell(e *env) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.console = e.stderr
+	c.flush()
+}
+
+// flush is called with the lock held.
+func (c *crew) flush() {
+	if c.console == nil {
+		return
+	}
 	for _, err := range c.complaints {
-		say(e.stderr, "warning: "+err.Error())
+		say(c.console, "warning: "+err.Error())
 	}
 	c.complaints = nil
+}
+
+// progress is how far a reader of the events has come.
+type progress struct {
+	mu    sync.Mutex
+	seq   uint64
+	moved chan struct{} // closed and replaced when seq rises; nil: nobody waits
+}
+
+func (p *progress) reach(seq uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seq = seq
+	if p.moved != nil {
+		close(p.moved)
+		p.moved = nil
+	}
+}
+
+// until waits until the reader has come to seq. It gives up, and returns false,
+// when it was ended or the time is over.
+func (p *progress) until(seq uint64, ended <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		p.mu.Lock()
+		if p.seq >= seq {
+			p.mu.Unlock()
+			return true
+		}
+		if p.moved == nil {
+			p.moved = make(chan struct{})
+		}
+		moved := p.moved
+		p.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ended:
+			return false
+		case <-timer.C:
+			return false
+		}
+	}
 }
 
 // withMissed is the events of an update, with one in front that says how many

@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"regwatch/internal/capture"
 	"regwatch/internal/journal"
@@ -11,9 +14,20 @@ import (
 
 // stream writes events, a line each, as they come.
 type stream struct {
-	out      io.Writer
-	json     bool
-	accounts bool // more than one: lines say which
+	out   io.Writer
+	json  bool
+	names int    // how wide the column of the account is; 0: there is one account only
+	day   string // of the last line, by the local clock
+}
+
+func newStream(out io.Writer, json bool, accounts []string) *stream {
+	s := &stream{out: out, json: json}
+	if len(accounts) > 1 {
+		for _, name := range accounts {
+			s.names = max(s.names, utf8.RuneCountInString(capture.Visible(name)))
+		}
+	}
+	return s
 }
 
 // write writes the events of one update in one go.
@@ -40,11 +54,44 @@ func (s *stream) write(events []ua.Event) error {
 }
 
 // plain is the line that people read: local time, account where there are
-// several, and the sentence.
+// several, what it is about, and the sentence. A new day has a line of its own,
+// and a SIP message follows its line, moved in.
 func (s *stream) plain(e ua.Event) string {
-	line := e.Time.Local().Format("15:04:05.000") + "  "
-	if s.accounts && e.Account != "" {
-		line += e.Account + ": "
+	var out strings.Builder
+	at := e.Time.Local()
+	if day := at.Format(time.DateOnly); s.day != day {
+		if s.day != "" {
+			out.WriteString(day + "\n")
+		}
+		s.day = day
 	}
-	return capture.Visible(line+e.Summary) + "\n"
+	out.WriteString(at.Format("15:04:05.000") + "  ")
+	if s.names > 0 {
+		fmt.Fprintf(&out, "%-*s  ", s.names, capture.Visible(e.Account))
+	}
+	fmt.Fprintf(&out, "%-12s  %s\n", label(e), capture.Visible(e.Summary))
+	if d, ok := e.Detail.(ua.SIPDetail); ok {
+		for line := range strings.Lines(strings.TrimRight(d.Raw, "\r\n")) {
+			out.WriteString(strings.TrimRight("    | "+capture.Visible(strings.TrimRight(line, "\r\n")), " ") + "\n")
+		}
+	}
+	return out.String()
+}
+
+// label is the kind of the event, but for what has to stand out, also where there
+// is no colour.
+func label(e ua.Event) string {
+	switch d := e.Detail.(type) {
+	case ua.ContactDetail:
+		switch kick := d.Kick(); {
+		case kick == "":
+		case kick.TakesOff():
+			return "KICKED"
+		default:
+			return "SHORTENED"
+		}
+	case ua.RegistrationStateDetail:
+		return "aor"
+	}
+	return string(e.Kind())
 }

@@ -125,7 +125,7 @@ func (g *goal) attempted(a *attempt, e ua.Event) {
 		case ua.Refused, ua.Failed:
 			lose(statusRefused, "registration refused: %s", answer(d.Status, d.Reason))
 		case ua.Retrying:
-			if d.Status == 0 {
+			if d.Status == 0 && !d.Heard {
 				lose(statusUnreachable, "registrar not reached: %s", d.Reason)
 			}
 		default:
@@ -139,9 +139,10 @@ func (g *goal) attempted(a *attempt, e ua.Event) {
 		switch d.State {
 		case ua.Pending, ua.Active:
 		case ua.Terminated, ua.Unsupported:
-			if d.Status >= 300 {
+			switch {
+			case d.Status >= 300:
 				lose(statusRefused, "subscription refused: %s", answer(d.Status, d.Reason))
-			} else {
+			case d.Status == 0 && !d.Heard:
 				lose(statusUnreachable, "registrar not reached: %s", d.Reason)
 			}
 		default:

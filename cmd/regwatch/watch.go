@@ -25,6 +25,8 @@ type watchOptions struct {
 	all     bool
 	timeout time.Duration
 	on      string
+	// messages adds the SIP messages.
+	messages bool
 }
 
 func watchCommand(e *env) *cobra.Command {
@@ -36,14 +38,19 @@ func watchCommand(e *env) *cobra.Command {
 		Long: `Registers and watches like the screen, and writes a line for each event. It runs
 until a signal, then unregisters; with --until it ends at the first event named.
 
+A line has the time, the account where there are several, what it is about, and
+a sentence; what takes our contact off says KICKED. With --json it is an object,
+which docs/events.md explains. All of it is in the journal, too.
+
 Names for --until: registered, unregistered, failed, subscribed,
 subscription-terminated; for what the network does to our own contact:
 deactivated, probation, rejected, shortened, contact-expired,
 contact-unregistered, absent, and kicked for any of those that takes it off.
 
 Exit status with --until: 0 the event came, 3 timed out, 4 the registrar refused
-the first registration, 5 nobody could be reached on the first attempt. Always:
-1 unexpected error, 2 command line or config wrong.`,
+the first registration, 5 nobody could be reached on the first attempt, or the
+time was over before that ended. Always: 1 unexpected error, 2 command line or
+config wrong.`,
 		Example: `  regwatch watch
   regwatch watch --json sip:alice@example.com | jq 'select(.kind == "contact")'
   regwatch watch --until registered --timeout 10s
@@ -71,6 +78,7 @@ the first registration, 5 nobody could be reached on the first attempt. Always:
 	cmd.Flags().StringVar(&o.until, "until", "", "end at the first of these events: `NAME[,NAME...]`")
 	cmd.Flags().BoolVar(&o.all, "all", false, "with --until: on each account, not on any")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "with --until: wait no longer than `DURATION`, such as 30s")
+	cmd.Flags().BoolVar(&o.messages, "trace-messages", false, "add the SIP messages, secrets masked")
 	cmd.Flags().StringVar(&o.on, "on", "", "`POLICY` at a kick (ask, auto, never), or EVENT=POLICY,...")
 	return cmd
 }
@@ -89,6 +97,7 @@ func watchAccounts(e *env, accounts []ua.Account, c *config.Config, flags *agent
 	askLazily(e, accounts)
 	crew, err := start(e, accounts, crewOptions{
 		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, stateDir: e.stateDir, leave: flags.leave,
+		messages: o.messages,
 	})
 	if err != nil {
 		return err
@@ -100,6 +109,7 @@ func watchAccounts(e *env, accounts []ua.Account, c *config.Config, flags *agent
 // follow streams the events of a crew until the goal, a signal, the timeout or a
 // fault, then ends the crew.
 func follow(e *env, c *crew, g *goal, o watchOptions) error {
+	c.tell(e)
 	written := make(chan []ua.Event)
 	decided, streamed := make(chan struct{}), make(chan struct{})
 	unwritable := make(chan error, 1)
@@ -119,7 +129,6 @@ func follow(e *env, c *crew, g *goal, o watchOptions) error {
 	go func() {
 		defer close(closed)
 		c.close(ctx)
-		c.tell(e)
 	}()
 	select {
 	case <-closed:
@@ -180,11 +189,21 @@ func await(e *env, c *crew, g *goal, o watchOptions, written <-chan []ua.Event, 
 }
 
 // pour writes events as they come and hands on what is written, until the group
-// has ended. Nobody takes them any more once decided is closed.
+// has ended. Nobody takes them any more once decided is closed. The journal has
+// an event before it is printed, so that a kill loses nothing that somebody saw;
+// but a disk that hangs holds nobody up.
 func pour(e *env, c *crew, json bool, written chan<- []ua.Event, decided <-chan struct{}) error {
-	out := stream{out: e.stdout, json: json, accounts: len(c.group.Accounts()) > 1}
+	out := newStream(e.stdout, json, c.group.Accounts())
+	patience := time.Second
 	for u := range c.group.Watch(context.Background(), 0) {
 		events := withMissed(c.group.Run(), u)
+		if c.journal != nil && len(events) > 0 {
+			if c.written.until(events[len(events)-1].Seq, c.journaled, patience) {
+				patience = time.Second
+			} else {
+				patience = 0
+			}
+		}
 		if err := out.write(events); err != nil {
 			return err
 		}

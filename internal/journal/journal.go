@@ -40,6 +40,7 @@ type Journal struct {
 	mu     sync.Mutex
 	file   *os.File // nil after a failed rotation and after Close
 	failed bool
+	torn   bool // a full disk took a part of the last line
 }
 
 // Open opens the file for appending, mode 0600, and makes its directory.
@@ -107,7 +108,11 @@ func (j *Journal) append(line []byte) error {
 			return err
 		}
 	}
-	_, err = j.file.Write(line)
+	if j.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := j.file.Write(line)
+	j.torn = err != nil && (j.torn || n > 0)
 	return err
 }
 
@@ -141,6 +146,6 @@ func (j *Journal) open() error {
 			}
 		}
 	}
-	j.file = file
+	j.file, j.torn = file, false
 	return nil
 }

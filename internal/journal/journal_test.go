@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"regwatch/ua"
@@ -85,6 +86,53 @@ func TestRotate(t *testing.T) {
 	}
 	if err := errors.Join(a.Close(), b.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDay: a journal of a day with an event a second stays within its size, at
+// every moment, and ends with the newest events without a gap.
+func TestDay(t *testing.T) {
+	const day, size = 24 * 3600, 1_000_000
+	dir := t.TempDir()
+	file := filepath.Join(dir, Name)
+	synctest.Test(t, func(t *testing.T) {
+		j, err := Open(Options{File: file, MaxSize: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began, written := time.Now(), int64(0)
+		for seq := range uint64(day) {
+			time.Sleep(time.Second)
+			e := event(seq+1, "registered for 3600 s, answered in 9.2 ms")
+			e.Time = time.Now()
+			line, _ := Line(e)
+			written += int64(len(line))
+			j.Write(e)
+			if seq%50 != 0 {
+				continue
+			}
+			for _, name := range []string{file, file + ".1"} {
+				if info, err := os.Stat(name); err == nil && info.Size() > size {
+					t.Fatalf("after %v %s has %d bytes", time.Since(began), name, info.Size())
+				}
+			}
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+		if written < 4*size {
+			t.Fatalf("%d bytes prove nothing", written)
+		}
+	})
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 2 {
+		t.Errorf("files are %q", left)
+	}
+	all := append(lines(t, file+".1"), lines(t, file)...)
+	for i, line := range all {
+		var e struct{ Seq int }
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Seq != day-len(all)+i+1 {
+			t.Fatalf("line %d of %d: %s: %v", i, len(all), line, err)
+		}
 	}
 }
 
