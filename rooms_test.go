@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"internal/wire/memnet": {},
 	"internal/interop":     {},
 	"internal/testcert":    {},
+	"internal/eventschema": {"ua"},
 	"internal/rounds":      {"ua", "internal/trace"},
 	"ua":                   {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
 	"registrar":            {"reginfo", "reginfo/finding", "internal/trace", "internal/wire", "internal/guard"},
@@ -50,6 +51,7 @@ var guests = map[string][]string{
 	"github.com/miekg/dns":          {"internal/wire", "internal/wire/memnet"},
 	"github.com/spf13/":             {"cmd/regwatch"},
 	"github.com/BurntSushi/toml":    {"internal/tables"},
+	"github.com/santhosh-tekuri/":   {"internal/eventschema"},
 }
 
 // TestRooms holds the house together: what a package imports shows what it

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"regwatch/internal/config"
+	"regwatch/internal/eventschema"
 	"regwatch/internal/tables"
 	"regwatch/internal/wire"
 	"regwatch/internal/wire/memnet"
@@ -28,24 +29,40 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
+	played, met := 0, map[ua.Kind]bool{}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".toml"), func(t *testing.T) {
+			played++
 			s, err := scenario.Load(file)
 			if err != nil {
 				t.Fatal(err)
 			}
 			synctest.Test(t, func(t *testing.T) {
-				if err := inMemory(t, s); err != nil {
+				events, err := inMemory(t, s)
+				if err != nil {
 					t.Error(err)
+				}
+				eventschema.Events(t, events...)
+				for _, e := range events {
+					met[e.Kind()] = true
 				}
 			})
 		})
+	}
+	// Those of one reader, and those that are asked for by a flag, are not here.
+	for _, kind := range []ua.Kind{
+		ua.KindStart, ua.KindRegistration, ua.KindSubscription, ua.KindDocument, ua.KindRegistrationState, ua.KindContact,
+		ua.KindAction, ua.KindGRUU, ua.KindDisagreement, ua.KindFinding, ua.KindFlow, ua.KindRequest,
+	} {
+		if played == len(files) && !met[kind] {
+			t.Errorf("no %s in any scenario: nothing holds it against the schema", kind)
+		}
 	}
 }
 
 // inMemory plays a scenario over memnet. A way of 5 ms keeps an agent that would
 // send without end from stopping the clock.
-func inMemory(t *testing.T, s *scenario.Scenario) error {
+func inMemory(t *testing.T, s *scenario.Scenario) ([]ua.Event, error) {
 	t.Helper()
 	n := memnet.New()
 	n.SetDelay(5*time.Millisecond, 0)
@@ -61,23 +78,24 @@ func TestScenarioOverSockets(t *testing.T) {
 	}
 	for _, transport := range []string{wire.UDP, wire.TCP} {
 		s.Account = []tables.Block{{Path: []string{"account"}, Entries: []tables.Entry{{Path: []string{"transport"}, Value: transport}}}}
-		if err := perform(t, s, wire.System{}, netip.MustParseAddrPort("127.0.0.1:0"), wire.System{}); err != nil {
+		if _, err := perform(t, s, wire.System{}, netip.MustParseAddrPort("127.0.0.1:0"), wire.System{}); err != nil {
 			t.Errorf("%s: %v", transport, err)
 		}
 	}
 }
 
-// perform plays a scenario with a registrar and an agent that watches it.
-func perform(t *testing.T, s *scenario.Scenario, server wire.Network, at netip.AddrPort, client wire.Network) error {
+// perform plays a scenario with a registrar and an agent that watches it, and
+// gives what that told.
+func perform(t *testing.T, s *scenario.Scenario, server wire.Network, at netip.AddrPort, client wire.Network) ([]ua.Event, error) {
 	t.Helper()
 	a := account()
 	a.Name = "alice"
 	a, warnings, err := config.Account(s.File, s.Account, a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(warnings) > 0 {
-		return errors.New(strings.Join(warnings, "\n"))
+		return nil, errors.New(strings.Join(warnings, "\n"))
 	}
 	stage := scenario.NewStage(server, nil)
 	r, err := registrar.Start(t.Context(), registrar.Options{
@@ -85,7 +103,7 @@ func perform(t *testing.T, s *scenario.Scenario, server wire.Network, at netip.A
 		Listen: []registrar.Listen{{Transport: wire.UDP, Addr: at}, {Transport: wire.TCP, Addr: at}},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
 	if a.Transport == "" {
@@ -97,9 +115,9 @@ func perform(t *testing.T, s *scenario.Scenario, server wire.Network, at netip.A
 	err = stage.Play(t.Context(), r, s, scenario.Phone{Start: phone.start, Do: phone.do, Expect: phone.expect, Never: phone.never})
 	phone.pause(time.Second) // what is under way arrives
 	if err = errors.Join(err, phone.forbidden()); err != nil && phone.run != nil {
-		return fmt.Errorf("%w\n%s", err, phone.story())
+		err = fmt.Errorf("%w\n%s", err, phone.story())
 	}
-	return err
+	return phone.told(), err
 }
 
 // actor is the phone's side of a scenario: an agent of ours, and what it told.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"regwatch/internal/eventschema"
 	"regwatch/internal/wire/memnet"
 	"regwatch/registrar"
 	"regwatch/tui"
@@ -99,11 +100,12 @@ func (b *bench) file(name, text string) string {
 	return path
 }
 
-// events reads NDJSON.
+// events reads NDJSON, each line as docs/events.schema.json has it.
 func events(t *testing.T, text string) []map[string]any {
 	t.Helper()
 	var all []map[string]any
 	for line := range strings.Lines(text) {
+		eventschema.Check(t, []byte(line))
 		var e map[string]any
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("%s: %v", line, err)

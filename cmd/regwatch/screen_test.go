@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"regwatch/internal/eventschema"
 	"regwatch/internal/guard"
 	"regwatch/tui"
 	"regwatch/ua"
@@ -199,6 +200,10 @@ func TestDemo(t *testing.T) {
 				// The next action may need the second device, which comes by itself.
 				await("the second device after "+action.Label, func(s *ua.Snapshot) bool { return others(s) == 1 })
 			}
+			for u := range o.Updates(ctx) {
+				eventschema.Events(t, u.Events...)
+				break
+			}
 			o.Quit(context.Background())
 			return nil
 		}
@@ -237,11 +242,12 @@ func TestLab(t *testing.T) {
 // TestMissed: a reader that lost events is told how many, in the right place.
 func TestMissed(t *testing.T) {
 	event := ua.Event{Run: "r", Seq: 12, Detail: ua.FlowDetail{State: "up"}}
-	got := withMissed("r", ua.Update{Missed: 3, Events: []ua.Event{event}})
+	got := withMissed("0123abcd", ua.Update{Missed: 3, Events: []ua.Event{event}})
 	if len(got) != 2 || got[0].Seq != 11 || got[0].Detail != (ua.MissedDetail{Count: 3}) {
 		t.Errorf("got %+v", got)
 	}
 	var out bytes.Buffer
+	eventschema.Events(t, got[0])
 	if err := (&stream{out: &out, json: true}).write(got); err != nil || !strings.Contains(out.String(), `"kind":"missed"`) || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("%v: %s", err, out.String())
 	}

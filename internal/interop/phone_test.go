@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"regwatch/internal/eventschema"
 	"regwatch/internal/interop"
 	"regwatch/internal/trace"
 	"regwatch/ua"
@@ -39,6 +40,7 @@ func call(t *testing.T, account ua.Account) *phone {
 	go func() {
 		defer close(watched)
 		for update := range p.Watch(context.Background(), 0) {
+			eventschema.Events(t, update.Events...)
 			for _, e := range update.Events {
 				p.events <- e
 			}
