@@ -50,6 +50,7 @@ var guests = map[string][]string{
 	"github.com/gobwas/ws":          {"internal/wire"},
 	"github.com/miekg/dns":          {"internal/wire", "internal/wire/memnet"},
 	"github.com/spf13/":             {"cmd/regwatch"},
+	"golang.org/x/term":             {"cmd/regwatch"},
 	"github.com/BurntSushi/toml":    {"internal/tables"},
 	"github.com/santhosh-tekuri/":   {"internal/eventschema"},
 }

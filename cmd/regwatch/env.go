@@ -29,7 +29,10 @@ type env struct {
 	outTerminal    bool // standard output is one: a screen can be drawn
 	errTerminal    bool // standard error is one: a line can be written over
 
-	signals    <-chan os.Signal       // the wishes to end: SIGINT, SIGTERM, SIGHUP
+	signals <-chan os.Signal // the wishes to end: SIGINT, SIGTERM, SIGHUP
+	// raw hands each key that is typed to us, until restoreTerminal, and tells how
+	// large the terminal is.
+	raw        func() (width, height int, err error)
 	secret     func() (string, error) // reads a line from the terminal without echo
 	configFile func() (string, error) // where the config is looked for
 	stateDir   string                 // "": nothing is kept
@@ -53,7 +56,7 @@ func machine() *env {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		inTerminal: term.IsTerminal(os.Stdin.Fd()), outTerminal: term.IsTerminal(os.Stdout.Fd()),
 		errTerminal: term.IsTerminal(os.Stderr.Fd()),
-		signals:     signals, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(), keyLog: os.Getenv("SSLKEYLOGFILE"), pager: os.Getenv("PAGER"),
+		signals:     signals, raw: rawTerminal, secret: readSecret, configFile: config.Default, stateDir: ua.StateDir(), keyLog: os.Getenv("SSLKEYLOGFILE"), pager: os.Getenv("PAGER"),
 		screen: tui.Run,
 	}
 }
@@ -78,8 +81,8 @@ func run(e *env, args []string) (status int) {
 	return explain(e.stderr, root.Execute())
 }
 
-// echo is how the terminal was before a password was asked for. A run may end
-// while it is read, and then has to put the echo back.
+// echo is how the terminal was before a password was asked for, or keys were
+// taken one by one. A run may end meanwhile, and then has to put that back.
 var echo struct {
 	sync.Mutex
 	before *term.State
@@ -102,6 +105,17 @@ func readSecret() (string, error) {
 	echo.before = nil
 	echo.Unlock()
 	return string(line), err
+}
+
+func rawTerminal() (width, height int, err error) {
+	if width, height, err = term.GetSize(os.Stdin.Fd()); err != nil {
+		return 0, 0, err
+	}
+	before, err := term.MakeRaw(os.Stdin.Fd())
+	echo.Lock()
+	defer echo.Unlock()
+	echo.before = before
+	return width, height, err
 }
 
 func restoreTerminal() {

@@ -1,28 +1,34 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"regwatch/internal/capture"
 	"regwatch/internal/guard"
+	"regwatch/internal/tables"
 	"regwatch/internal/trace"
+	"regwatch/internal/wire"
 	"regwatch/registrar"
+	"regwatch/scenario"
 )
 
 // labOptions are the flags of lab.
 type labOptions struct {
-	listen  string
-	users   string
-	domains []string
-	profile string
-	files   agentFlags // log and trace only
+	listen                    []string
+	tlsCert, tlsKey, tlsNewCA string
+	users                     string
+	domains                   []string
+	profile                   string
+	script                    string
+	quiet                     bool
+	files                     agentFlags // log and trace only
 }
 
 func labCommand(e *env) *cobra.Command {
@@ -30,41 +36,45 @@ func labCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
 		Short: "Run the lab registrar alone, for any SIP phone",
-		Long: `Runs a registrar with the reg event package on UDP and TCP, for any SIP phone
-in the lab. It keeps everything in memory. Standard input takes the
-administrator's commands; help lists them, quit ends.
+		Long: `Runs a registrar with the reg event package, for any SIP phone in the lab. It
+keeps everything in memory. It prints a line for each SIP message; --trace keeps
+the whole of them. Standard input takes the administrator's commands; in a
+terminal, Tab completes them and the names in them. Where standard input is none
+and ends, the registrar goes on.
 
-` + registrar.Help,
+` + labHelp,
 		Example: `  regwatch lab
   regwatch lab --listen 192.0.2.1:5060 --users users.txt --profile kamailio
+  regwatch lab --tls-new-ca lab-ca.pem
+  regwatch watch sip:alice@example.com --proxy sips:127.0.0.1:5061 --ca lab-ca.pem
+  regwatch lab --listen udp:192.0.2.1:5060 --script kick.toml --trace lab.pcapng
   (sleep 60; echo "deactivate alice") | regwatch lab`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error { return lab(e, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("profile") && !knownProfile(registrar.Profile(o.profile)) {
+				return fail(statusUsage, "", "--profile: %q is unknown; there are %s", o.profile, profileNames())
+			}
+			return lab(e, o)
+		},
 	}
-	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:5060", "`ADDRESS:PORT` for UDP and TCP")
+	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`[TRANSPORT:]ADDRESS:PORT`, with udp, tcp or tls; without, UDP and TCP; may be given again (default 127.0.0.1:5060, for TLS 127.0.0.1:5061)")
+	cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "`FILE` with the certificate for TLS, in PEM")
+	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "`FILE` with its key")
+	cmd.Flags().StringVar(&o.tlsNewCA, "tls-new-ca", "", "make a certificate for TLS, and write the CA that phones have to trust to `FILE`")
 	cmd.Flags().StringVar(&o.users, "users", "", "`FILE` with a line USER:PASSWORD for each (default: anybody, without a password)")
 	cmd.Flags().StringArrayVar(&o.domains, "domain", nil, "serve this `DOMAIN` only; may be given again")
-	cmd.Flags().StringVar(&o.profile, "profile", string(registrar.RFC), "whose ways to take on: `NAME` is "+profileNames())
+	cmd.Flags().StringVar(&o.profile, "profile", "", "whose ways to take on: `NAME` is "+profileNames()+" (default: the script's, else "+string(registrar.RFC)+")")
+	cmd.Flags().StringVar(&o.script, "script", "", "play the scenario in `FILE` from the start; see docs/scenarios.md")
+	cmd.Flags().BoolVar(&o.quiet, "quiet", false, "print no line for each SIP message")
 	o.files.registerRecording(cmd.Flags())
 	return cmd
 }
 
+// lab runs the registrar until a signal, the command to quit or a fault.
 func lab(e *env, o labOptions) error {
-	address, err := netip.ParseAddrPort(o.listen)
+	options, script, err := o.registrar()
 	if err != nil {
-		return fail(statusUsage, "regwatch lab --listen 127.0.0.1:5060", "--listen: %q is no address with a port", o.listen)
-	}
-	options := registrar.Options{
-		Network: e.network, Listen: []registrar.Listen{{Transport: "udp", Addr: address}, {Transport: "tcp", Addr: address}},
-		Domains: o.domains, Profile: registrar.Profile(o.profile),
-	}
-	if !knownProfile(options.Profile) {
-		return fail(statusUsage, "", "--profile: %q is unknown; there are %s", o.profile, profileNames())
-	}
-	if o.users != "" {
-		if options.Users, err = readUsers(o.users); err != nil {
-			return err
-		}
+		return err
 	}
 	log, err := openLog(o.files.log)
 	if err != nil {
@@ -73,6 +83,19 @@ func lab(e *env, o labOptions) error {
 	if log != nil {
 		defer log.Close()
 	}
+	broken := make(chan error, 1)
+	options.OnPanic = func(err error) {
+		select {
+		case broken <- err:
+		default:
+		}
+	}
+	c, err := newConsole(e, options.OnPanic)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	options.Trace = trace.NewRing(1)
 	if o.files.trace != "" {
 		writer, err := capture.Create(o.files.trace, capture.Options{})
 		if err != nil {
@@ -83,62 +106,87 @@ func lab(e *env, o labOptions) error {
 				say(e.stderr, err.Error())
 			}
 		}()
-		options.Trace = trace.NewRing(1)
 		options.Trace.Tee(writer.Add)
 	}
-	broken := make(chan error, 1)
-	options.OnPanic = func(err error) {
-		select {
-		case broken <- err:
-		default:
-		}
+	if !o.quiet {
+		options.Trace.Tee(c.message)
 	}
+	stage := scenario.NewStage(e.network, options.OnPanic)
+	options.Network, options.First = stage, stage.First
 	r, err := registrar.Start(context.Background(), options)
 	if err != nil {
-		return err
+		return listenHint(err)
 	}
 	defer r.Close()
-	who := "anybody may register"
-	if options.Users != nil {
-		who = fmt.Sprintf("%d user(s) may register", len(options.Users))
+	defer c.end() // what is played ends before the registrar does
+	c.serve(r, stage, options)
+	if script != nil {
+		c.play(script)
 	}
-	fmt.Fprintf(e.stdout, "registrar (%s) at udp %s and tcp %s; %s; help lists the commands\n", options.Profile, r.Addr("udp"), r.Addr("tcp"), who)
-
-	quit := make(chan struct{})
-	go func() {
-		defer guard.Recover(options.OnPanic)
-		administer(e, r, quit)
-	}()
 	select {
 	case <-e.signals:
 		return nil
-	case <-quit:
+	case <-c.quit:
 		return nil
 	case err := <-broken:
 		return fmt.Errorf("registrar: %w", err)
 	}
 }
 
-// administer does the commands of standard input. At its end the registrar goes
-// on; quit is closed by the command of that name.
-func administer(e *env, r *registrar.Registrar, quit chan<- struct{}) {
-	for lines := bufio.NewScanner(e.stdin); lines.Scan(); {
-		line := strings.TrimSpace(lines.Text())
-		if line == "quit" || line == "exit" {
-			close(quit)
-			return
+// registrar makes the registrar's options of the flags, and reads the script.
+func (o *labOptions) registrar() (options registrar.Options, script *scenario.Scenario, err error) {
+	options = registrar.Options{Domains: o.domains, Profile: registrar.Profile(o.profile)}
+	if o.script != "" {
+		if script, err = loadScenario(o.script); err != nil {
+			return options, nil, fail(statusUsage, "", "--script: %w", err)
 		}
-		said, err := r.Command(line)
-		if err != nil {
-			say(e.stderr, err.Error())
-			continue
+		if options.Profile == "" {
+			options.Profile = script.Profile
 		}
-		for text := range strings.SplitSeq(said, "\n") {
-			if text != "" {
-				fmt.Fprintln(e.stdout, capture.Visible(text))
+	}
+	if options.Profile == "" {
+		options.Profile = registrar.RFC
+	}
+	if options.Listen, err = o.addresses(); err != nil {
+		return options, nil, err
+	}
+	for _, l := range options.Listen {
+		if l.Transport == wire.TLS {
+			if options.TLS, err = o.certificate(l.Addr.Addr()); err != nil {
+				return options, nil, err
 			}
 		}
 	}
+	if o.users != "" {
+		options.Users, err = readUsers(o.users)
+	}
+	return options, script, err
+}
+
+// loadScenario reads a scenario; what is wrong with it names file and line.
+func loadScenario(file string) (*scenario.Scenario, error) {
+	s, err := scenario.Load(file)
+	var faults tables.Faults
+	if errors.As(err, &faults) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read scenario: %w", err)
+	}
+	return s, nil
+}
+
+// listenHint adds what may help where an address cannot be had.
+func listenHint(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fail(statusUnexpected, "another program has the port: regwatch lab --listen 127.0.0.1:5070", "%w", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fail(statusUnexpected, "this machine has no such address: ip address lists those that it has", "%w", err)
+	case errors.Is(err, syscall.EACCES):
+		return fail(statusUnexpected, "ports below 1024 are the administrator's: regwatch lab --listen 127.0.0.1:5060", "%w", err)
+	}
+	return err
 }
 
 // readUsers reads user names and passwords, a line each; empty lines and those
@@ -180,4 +228,15 @@ func profileNames() string {
 		names = append(names, string(p))
 	}
 	return strings.Join(names, " or ")
+}
+
+// recovered runs f on a goroutine of its own.
+func recovered(onPanic func(error), f func()) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer guard.Recover(onPanic)
+		f()
+	}()
+	return done
 }

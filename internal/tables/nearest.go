@@ -23,6 +23,14 @@ func Nearest(name string, words []string) string {
 	return best
 }
 
+// Near is Nearest where that is no more than two edits away, else "".
+func Near(name string, words []string) string {
+	if near := Nearest(name, words); near != "" && distance(name, near) <= 2 {
+		return near
+	}
+	return ""
+}
+
 // distance is Levenshtein's: insertions, deletions and replacements of bytes.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
