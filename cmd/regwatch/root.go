@@ -49,6 +49,12 @@ Without an address it takes the accounts of the config file.`,
 	})
 	flags.register(root.Flags())
 	root.AddCommand(demoCommand(e), initCommand(e), watchCommand(e), probeCommand(e), labCommand(e), decodeCommand(e), versionCommand(e))
+	for _, cmd := range append(root.Commands(), root) {
+		completeFlags(e, cmd)
+		if cmd.Name() != "decode" {
+			cmd.ValidArgsFunction = noFiles
+		}
+	}
 	return root
 }
 
