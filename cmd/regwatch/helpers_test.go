@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"regwatch/internal/eventschema"
 	"regwatch/internal/wire/memnet"
 	"regwatch/registrar"
@@ -21,7 +23,7 @@ import (
 )
 
 // TestMain lets the test binary stand in for the program, for the tests that
-// need a process of its own.
+// need a process of its own, and for the scripts.
 func TestMain(m *testing.M) {
 	if os.Getenv("REGWATCH_BE_MAIN") != "" {
 		os.Unsetenv("REGWATCH_BE_MAIN")
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGCONT)
 	signal.Stop(signals)
-	os.Exit(m.Run())
+	testscript.Main(m, map[string]func(){"regwatch": main})
 }
 
 // output is a stream that may be read while it is written.

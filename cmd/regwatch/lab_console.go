@@ -181,7 +181,7 @@ func (c *console) command(line string, words []string) {
 
 // play plays a scenario beside the commands, one at a time, and tells each step.
 func (c *console) play(s *scenario.Scenario) {
-	if s.Profile != c.options.Profile {
+	if s.Profile != "" && s.Profile != c.options.Profile {
 		say(c.err, fmt.Sprintf("warning: %s is for the profile %s, and this registrar is %s", s.File, s.Profile, c.options.Profile))
 	}
 	told := func(line string) { fmt.Fprintln(c.out, capture.Visible(line)) }
