@@ -27,11 +27,12 @@ func completeFlags(e *env, cmd *cobra.Command) {
 			return names
 		},
 		"listen": func() []string { return []string{"udp:", "tcp:", "tls:"} },
+		"digest": func() []string { return labDigests },
 	} {
 		if cmd.Flags().Lookup(name) == nil {
 			continue
 		}
-		list := name == "until" || name == "on"
+		list := name == "until" || name == "on" || name == "digest"
 		directive := cobra.ShellCompDirectiveNoFileComp
 		if list || name == "listen" { // more of the same word may follow
 			directive |= cobra.ShellCompDirectiveNoSpace

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -19,11 +20,15 @@ import (
 	"regwatch/scenario"
 )
 
+// labDigests are the algorithms for --digest.
+var labDigests = []string{"MD5", "SHA-256", "SHA-512-256"}
+
 // labOptions are the flags of lab.
 type labOptions struct {
 	listen                    []string
 	tlsCert, tlsKey, tlsNewCA string
 	users                     string
+	digest                    []string
 	domains                   []string
 	profile                   string
 	script                    string
@@ -62,6 +67,9 @@ and ends, the registrar goes on.
 	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "`FILE` with its key")
 	cmd.Flags().StringVar(&o.tlsNewCA, "tls-new-ca", "", "make a certificate for TLS, and write the CA that phones have to trust to `FILE`")
 	cmd.Flags().StringVar(&o.users, "users", "", "`FILE` with a line USER:PASSWORD for each (default: anybody, without a password)")
+	// Many a phone that knows MD5 alone gives up at the sight of another challenge, as
+	// baresip 1.0 does, though RFC 8760 2.4 has it look for one that it knows.
+	cmd.Flags().StringSliceVar(&o.digest, "digest", []string{"MD5"}, "ask for passwords by these algorithms, the preferred first: `NAME[,NAME...]`")
 	cmd.Flags().StringArrayVar(&o.domains, "domain", nil, "serve this `DOMAIN` only; may be given again")
 	cmd.Flags().StringVar(&o.profile, "profile", "", "whose ways to take on: `NAME` is "+profileNames()+" (default: the script's, else "+string(registrar.RFC)+")")
 	cmd.Flags().StringVar(&o.script, "script", "", "play the scenario in `FILE` from the start; see docs/scenarios.md")
@@ -135,7 +143,12 @@ func lab(e *env, o labOptions) error {
 
 // registrar makes the registrar's options of the flags, and reads the script.
 func (o *labOptions) registrar() (options registrar.Options, script *scenario.Scenario, err error) {
-	options = registrar.Options{Domains: o.domains, Profile: registrar.Profile(o.profile)}
+	options = registrar.Options{Domains: o.domains, Profile: registrar.Profile(o.profile), Algorithms: o.digest}
+	for _, name := range o.digest {
+		if !slices.Contains(labDigests, name) {
+			return options, nil, fail(statusUsage, "regwatch lab --users users.txt --digest SHA-256,MD5", "--digest: %q is unknown; there are %s", name, strings.Join(labDigests, ", "))
+		}
+	}
 	if o.script != "" {
 		if script, err = loadScenario(o.script); err != nil {
 			return options, nil, fail(statusUsage, "", "--script: %w", err)

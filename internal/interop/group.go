@@ -23,6 +23,11 @@ type process struct {
 // its standard input and then kills the group. That end comes from stop, and also when this process dies of a panic in
 // another goroutine, of the test's time limit or of a signal, where no cleanup runs.
 func startProcess(logFile, program string, args ...string) (*process, error) {
+	return startWithInput(nil, logFile, program, args...)
+}
+
+// startWithInput gives the server a standard input, which is the caller's to close; nil: none.
+func startWithInput(in *os.File, logFile, program string, args ...string) (*process, error) {
 	log, err := os.Create(logFile)
 	if err != nil {
 		return nil, err
@@ -30,6 +35,9 @@ func startProcess(logFile, program string, args ...string) (*process, error) {
 	defer log.Close()
 	p := &process{cmd: exec.Command(program, args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if in != nil { // a nil *os.File would be an input
+		p.cmd.Stdin = in
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
