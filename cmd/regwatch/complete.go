@@ -15,7 +15,7 @@ import (
 // has; cobra makes the scripts for that.
 func completeFlags(e *env, cmd *cobra.Command) {
 	for name, words := range map[string]func() []string{
-		"transport": func() []string { return []string{wire.UDP, wire.TCP, wire.TLS} },
+		"transport": func() []string { return []string{wire.UDP, wire.TCP, wire.TLS, wire.WS, wire.WSS} },
 		"until":     untilNames,
 		"on":        policyWords,
 		"account":   func() []string { return accountNames(e, cmd) },
