@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"regwatch/internal/config"
-	"regwatch/internal/wire"
 	"regwatch/registrar"
 	"regwatch/ua"
 )
@@ -15,7 +14,7 @@ import (
 // has; cobra makes the scripts for that.
 func completeFlags(e *env, cmd *cobra.Command) {
 	for name, words := range map[string]func() []string{
-		"transport": func() []string { return []string{wire.UDP, wire.TCP, wire.TLS, wire.WS, wire.WSS} },
+		"transport": func() []string { return labTransports },
 		"until":     untilNames,
 		"on":        policyWords,
 		"account":   func() []string { return accountNames(e, cmd) },
@@ -26,7 +25,13 @@ func completeFlags(e *env, cmd *cobra.Command) {
 			}
 			return names
 		},
-		"listen": func() []string { return []string{"udp:", "tcp:", "tls:"} },
+		"listen": func() []string {
+			var words []string
+			for _, transport := range labTransports {
+				words = append(words, transport+":")
+			}
+			return words
+		},
 		"digest": func() []string { return labDigests },
 	} {
 		if cmd.Flags().Lookup(name) == nil {

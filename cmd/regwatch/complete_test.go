@@ -25,7 +25,7 @@ func TestComplete(t *testing.T) {
 		{[]string{"watch", "--until", "kicked,contact-e"}, "kicked,contact-expired"},
 		{[]string{"watch", "--on", "a"}, "ask auto absent=ask absent=auto absent=never"},
 		{[]string{"watch", "--on", "probation=auto,reje"}, "probation=auto,rejected=ask probation=auto,rejected=auto probation=auto,rejected=never"},
-		{[]string{"--transport", "t"}, "tcp tls"},
+		{[]string{"--transport", "w"}, "ws wss"},
 		{[]string{"lab", "--profile", "kam"}, "kamailio kamailio-scscf"},
 		{[]string{"lab", "--listen", "t"}, "tcp: tls:"},
 		{[]string{"lab", "--tls"}, "--tls-cert --tls-key --tls-new-ca"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"regwatch/internal/guard"
 	"regwatch/internal/tables"
 	"regwatch/internal/trace"
-	"regwatch/internal/wire"
 	"regwatch/registrar"
 	"regwatch/scenario"
 )
@@ -62,7 +62,7 @@ and ends, the registrar goes on.
 			return lab(e, o)
 		},
 	}
-	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`[TRANSPORT:]ADDRESS:PORT`, with udp, tcp or tls; without, UDP and TCP; may be given again (default 127.0.0.1:5060, for TLS 127.0.0.1:5061)")
+	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`[TRANSPORT:]ADDRESS:PORT`, with udp, tcp, tls, ws or wss; without, UDP and TCP; may be given again (default 127.0.0.1:5060, for TLS 127.0.0.1:5061)")
 	cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "`FILE` with the certificate for TLS, in PEM")
 	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "`FILE` with its key")
 	cmd.Flags().StringVar(&o.tlsNewCA, "tls-new-ca", "", "make a certificate for TLS, and write the CA that phones have to trust to `FILE`")
@@ -163,11 +163,15 @@ func (o *labOptions) registrar() (options registrar.Options, script *scenario.Sc
 	if options.Listen, err = o.addresses(); err != nil {
 		return options, nil, err
 	}
+	var secured []netip.Addr
 	for _, l := range options.Listen {
-		if l.Transport == wire.TLS {
-			if options.TLS, err = o.certificate(l.Addr.Addr()); err != nil {
-				return options, nil, err
-			}
+		if overTLS(l) {
+			secured = append(secured, l.Addr.Addr())
+		}
+	}
+	if len(secured) > 0 {
+		if options.TLS, err = o.certificate(secured); err != nil {
+			return options, nil, err
 		}
 	}
 	if o.users != "" {

@@ -23,7 +23,10 @@ import (
 	"regwatch/registrar"
 )
 
-var labTransports = []string{wire.UDP, wire.TCP, wire.TLS}
+var labTransports = []string{wire.UDP, wire.TCP, wire.TLS, wire.WS, wire.WSS}
+
+// overTLS reports whether a listener needs a certificate.
+func overTLS(l registrar.Listen) bool { return l.Transport == wire.TLS || l.Transport == wire.WSS }
 
 // addresses reads --listen. TLS is served where it has an address, and by default
 // where there is a certificate.
@@ -53,7 +56,7 @@ func (o *labOptions) addresses() ([]registrar.Listen, error) {
 			all = append(all, registrar.Listen{Transport: transport, Addr: at})
 		}
 	}
-	switch served := slices.ContainsFunc(all, func(l registrar.Listen) bool { return l.Transport == wire.TLS }); {
+	switch served := slices.ContainsFunc(all, overTLS); {
 	case served && !secured:
 		return nil, fail(statusUsage, "regwatch lab --listen tls:127.0.0.1:5061 --tls-new-ca lab-ca.pem", "--listen: TLS needs a certificate")
 	case secured && !served:
@@ -62,8 +65,8 @@ func (o *labOptions) addresses() ([]registrar.Listen, error) {
 	return all, nil
 }
 
-// certificate reads or makes what TLS is served with at an address.
-func (o *labOptions) certificate(at netip.Addr) (*tls.Config, error) {
+// certificate reads or makes what TLS is served with at these addresses.
+func (o *labOptions) certificate(at []netip.Addr) (*tls.Config, error) {
 	var pair tls.Certificate
 	var err error
 	switch {
@@ -86,10 +89,10 @@ func (o *labOptions) certificate(at netip.Addr) (*tls.Config, error) {
 // labCA is the name of a CA that newCertificate made; it writes over no other.
 const labCA = "regwatch lab CA"
 
-// newCertificate makes a certificate that names the domains and the address
+// newCertificate makes a certificate that names the domains and the addresses
 // (RFC 5922 7.1), and a CA for it, whose own certificate goes to the file. The CA's
 // key is kept by nobody.
-func newCertificate(file string, domains []string, at netip.Addr) (tls.Certificate, error) {
+func newCertificate(file string, domains []string, at []netip.Addr) (tls.Certificate, error) {
 	if err := mayReplace(file); err != nil {
 		return tls.Certificate{}, err
 	}
@@ -133,16 +136,19 @@ func mayReplace(file string) error {
 	return fmt.Errorf("%s exists already, and is no CA of regwatch lab", file)
 }
 
-// reachedAt lists the addresses that a listener is reached at.
-func reachedAt(at netip.Addr) []net.IP {
-	if !at.IsUnspecified() {
-		return []net.IP{at.Unmap().AsSlice()}
-	}
+// reachedAt lists the addresses that listeners are reached at.
+func reachedAt(listeners []netip.Addr) []net.IP {
 	var all []net.IP
-	addresses, _ := net.InterfaceAddrs() // without them names are left
-	for _, address := range addresses {
-		if prefix, ok := address.(*net.IPNet); ok {
-			all = append(all, prefix.IP)
+	for _, at := range listeners {
+		if !at.IsUnspecified() {
+			all = append(all, at.Unmap().AsSlice())
+			continue
+		}
+		addresses, _ := net.InterfaceAddrs() // without them names are left
+		for _, address := range addresses {
+			if prefix, ok := address.(*net.IPNet); ok {
+				all = append(all, prefix.IP)
+			}
 		}
 	}
 	return all

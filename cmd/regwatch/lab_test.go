@@ -44,14 +44,14 @@ func (l *virtualLab) labRun(typed string, phone func(*bench), args ...string) in
 func TestLabTLS(t *testing.T) {
 	inLab(t, func(l *virtualLab) {
 		ca := filepath.Join(l.dir, "ca.pem")
-		args := []string{"--listen", "192.0.2.50:5060", "--listen", "tls:192.0.2.50:5061", "--tls-new-ca", ca}
+		args := []string{"--listen", "192.0.2.50:5060", "--listen", "wss:192.0.2.50:443", "--listen", "tls:192.0.2.50:5061", "--tls-new-ca", ca}
 		for range 2 { // the second finds the CA of the first
 			status := l.labRun("quit\n", func(p *bench) {
 				if status := p.run("watch", "sip:alice@example.com", "--proxy", "sips:192.0.2.50", "--ca", ca, "--until", "subscribed", "--timeout", "20s"); status != 0 {
 					t.Errorf("status %d: %s%s", status, p.out.String(), p.err.String())
 				}
 			}, args...)
-			if out := l.out.String(); status != 0 || !strings.HasPrefix(out, "registrar (rfc) at udp 192.0.2.50:5060, tcp 192.0.2.50:5060 and tls 192.0.2.50:5061; anybody may register;") || !strings.Contains(out, "  tls 192.0.2.7:") {
+			if out := l.out.String(); status != 0 || !strings.HasPrefix(out, "registrar (rfc) at udp 192.0.2.50:5060, tcp 192.0.2.50:5060, wss 192.0.2.50:443 and tls 192.0.2.50:5061; anybody may register;") || !strings.Contains(out, "  tls 192.0.2.7:") {
 				t.Errorf("status %d: %s%s", status, l.err.String(), out)
 			}
 		}

@@ -24,7 +24,7 @@ import (
 // there are:
 //
 //	exits N COMMAND...   runs a command that has to end with that status
-//	lab FLAGS...         starts "regwatch lab" on free ports, with $PROXY for UDP, $TCP and $TLS
+//	lab FLAGS...         starts "regwatch lab" on free ports, with $PROXY for UDP, $TCP, $TLS, $WS and $WSS
 //	silent               opens a port that nobody answers at: $SILENT
 //	appears FILE TEXT    waits until a file holds a text
 //	expand FILE          puts values in place of ${NAME} in a file
@@ -65,7 +65,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-var labAddress = regexp.MustCompile(`(udp|tcp|tls) (127\.0\.0\.1:[0-9]+)`)
+var labAddress = regexp.MustCompile(`(udp|tcp|tls|ws|wss) (127\.0\.0\.1:[0-9]+)`)
 
 func startLab(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := exec.Command(filepath.Join(firstInPath(ts), "regwatch"), append([]string{"lab"}, args...)...)
@@ -97,6 +97,10 @@ func startLab(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Setenv("TCP", "sip:"+m[2]+";lr;transport=tcp")
 		case "tls":
 			ts.Setenv("TLS", "sips:"+m[2]+";lr")
+		case "ws":
+			ts.Setenv("WS", "sip:"+m[2]+";lr;transport=ws")
+		case "wss":
+			ts.Setenv("WSS", "sips:"+m[2]+";lr;transport=ws")
 		}
 	}
 }
