@@ -344,7 +344,7 @@ func (a *Agent) subscribeResult(r subscribeResult, now time.Time) {
 		a.apply(a.sub.send(now), now)
 		return
 	case r.err != nil:
-		if a.sub.heard = heard(r.err); !a.sub.heard {
+		if a.sub.reached = heard(r.err); !a.sub.reached {
 			a.suspect = r.flow
 		}
 		a.apply(a.sub.broken(a.withHint(explain(r.err)), errors.Is(r.err, wire.ErrTransport), now), now)

@@ -39,11 +39,11 @@ const (
 // One REGISTER is under way at a time; others wait in wanted. One after another
 // they are an exchange, until an answer ends it.
 type registration struct {
-	state  RegistrationState
-	since  time.Time
-	status int
-	reason string
-	heard  bool // something came for the attempt that failed, though no answer
+	state   RegistrationState
+	since   time.Time
+	status  int
+	reason  string
+	reached bool // something came for the attempt that failed, though no answer
 
 	home    string   // URI of the account's registrar
 	proxy   string   // of its outbound proxy; "": none
@@ -360,7 +360,7 @@ func (r *registration) failed(reason string, wait time.Duration, now time.Time) 
 // broken: no final answer came, or the request could not be sent. Right after a
 // good flow was lost the first attempt does not wait (RFC 5626 4.5).
 func (r *registration) broken(reason string, now time.Time) []effect {
-	r.status, r.heard = 0, false
+	r.status, r.reached = 0, false
 	wait := time.Duration(0)
 	if r.failures == 0 && !r.flowGone && r.registered() {
 		r.flowGone, wait = true, atOnce
@@ -370,7 +370,7 @@ func (r *registration) broken(reason string, now time.Time) []effect {
 
 // unanswered: the way is good, and yet no answer came that could be used.
 func (r *registration) unanswered(reason string, now time.Time) []effect {
-	r.status, r.heard = 0, true
+	r.status, r.reached = 0, true
 	return r.lost(backOff, reason, 0, now)
 }
 

@@ -85,7 +85,7 @@ func (a *Agent) tellRegistration(now time.Time) {
 	d := RegistrationDetail{
 		State: a.reg.state, AOR: a.account.AOR, RegID: a.account.RegID, Contact: a.id.contact,
 		Status: a.reg.status, Reason: a.reg.reason, CallID: a.id.callID, CSeq: a.regCSeq,
-		Heard: a.reg.heard,
+		Heard: a.reg.reached,
 	}
 	slow := a.slowRegister()
 	if slow != "" {
@@ -120,7 +120,7 @@ func (a *Agent) tellRegistration(now time.Time) {
 }
 
 func (a *Agent) tellSubscription(now time.Time) {
-	d := SubscriptionDetail{State: a.sub.state, AOR: a.account.AOR, Status: a.sub.status, Reason: a.sub.reason, Heard: a.sub.heard}
+	d := SubscriptionDetail{State: a.sub.state, AOR: a.account.AOR, Status: a.sub.status, Reason: a.sub.reason, Heard: a.sub.reached}
 	if slow := a.slowSubscribe(); slow != "" {
 		d.Reason = slow
 	}

@@ -23,11 +23,11 @@ const resubscribePause = 30 * time.Second
 // subscription is the state machine of the subscriber (RFC 6665 4.1) and its
 // dialog. It is given inputs and the time, and gives back what is to be done.
 type subscription struct {
-	state  SubscriptionState
-	since  time.Time
-	status int
-	heard  bool // something came for the attempt that failed, though no answer
-	reason string
+	state   SubscriptionState
+	since   time.Time
+	status  int
+	reached bool // something came for the attempt that failed, though no answer
+	reason  string
 
 	expires uint32 // asked for; raised by 423
 	wanted  bool   // the user, or the account, wants to be subscribed

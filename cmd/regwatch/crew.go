@@ -35,7 +35,7 @@ type crew struct {
 	keyLog  *os.File         // of TLS; nil: none
 
 	journaled chan struct{} // closed once the journal has every event
-	written   progress      // of the journal
+	written   mark          // of the journal
 	broken    chan error    // the first panic on a goroutine of the agents
 	leave     bool
 
@@ -249,14 +249,14 @@ func (c *crew) flush() {
 	c.complaints = nil
 }
 
-// progress is how far a reader of the events has come.
-type progress struct {
+// mark is how far a reader of the events has come.
+type mark struct {
 	mu    sync.Mutex
 	seq   uint64
 	moved chan struct{} // closed and replaced when seq rises; nil: nobody waits
 }
 
-func (p *progress) reach(seq uint64) {
+func (p *mark) reach(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seq = seq
@@ -268,7 +268,7 @@ func (p *progress) reach(seq uint64) {
 
 // until waits until the reader has come to seq. It gives up, and returns false,
 // when it was ended or the time is over.
-func (p *progress) until(seq uint64, ended <-chan struct{}, limit time.Duration) bool {
+func (p *mark) until(seq uint64, ended <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {

@@ -15,7 +15,7 @@ import (
 var updateMan = flag.Bool("update", false, "write docs/regwatch.1 anew from the commands")
 
 // TestManPage: docs/regwatch.1 is made from the commands, so that it says what
-// --help says: go test ./cmd/regwatch -update
+// --help says: go test ./cmd/regwatch -run TestManPage -update
 func TestManPage(t *testing.T) {
 	const file = "../../docs/regwatch.1"
 	page := manPage(newRoot(newBench(t).env))
@@ -25,7 +25,7 @@ func TestManPage(t *testing.T) {
 		}
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != page {
-		t.Errorf("docs/regwatch.1 is not what the commands say (%v): go test ./cmd/regwatch -update", err)
+		t.Errorf("docs/regwatch.1 is not what the commands say (%v): go test ./cmd/regwatch -run TestManPage -update", err)
 	}
 	if groff, err := exec.LookPath("groff"); err == nil {
 		out, err := exec.Command(groff, "-man", "-Tutf8", "-wall", "-z", file).CombinedOutput()
