@@ -63,13 +63,13 @@ func (a *Agent) imsKicked(kick Kick, now time.Time) {
 		// before: no nonce, no Call-ID, no subscription.
 		a.creds.Forget()
 		a.id.callID = randomHex(12)
-		a.apply(a.sub.over("deactivated: it begins anew with the registration", now), now)
+		a.apply(a.sub.drop("deactivated: it begins anew with the registration", now), now)
 		a.sub.retryAt = time.Time{}
 	case KickRejected:
 		// TS 24.229 5.1.1.3A: all of it is dropped.
 		a.creds.Forget()
 		a.service, a.identities = nil, nil
-		a.apply(a.sub.over("rejected", now), now)
+		a.apply(a.sub.drop("rejected", now), now)
 		a.sub.wanted, a.sub.retryAt = false, time.Time{}
 		a.apply([]effect{tellSubscription{}}, now)
 	}

@@ -90,6 +90,26 @@ func TestIMSKicks(t *testing.T) {
 	}
 }
 
+// A SUBSCRIBE that was under way when we were taken off is not waited for: its
+// answer would be of a dialog that is no more.
+func TestIMSKickWhileSubscribing(t *testing.T) {
+	inScript(t, wire.UDP, ims, func(s *scripted, r *run) {
+		register := s.acceptIMS("3600")
+		s.answer(s.takeSubscribe(), "200 OK", "Expires: 600000")
+		s.notify("active;expires=600000", reginfo(0, "full", ours(register, "registered", 3600)))
+		time.Sleep(time.Minute)
+		r.Do("alice", ua.Command{Verb: ua.DoSubscribe})
+		refresh := s.takeSubscribe()
+		s.notify("active;expires=599000", reginfo(1, "full", ours(register, "deactivated", 0)))
+		dialog := s.callID
+		s.acceptIMS("3600")
+		s.answer(refresh, "200 OK", "Expires: 600000")
+		for subscribe := s.takeSubscribe(); header(subscribe, "Call-ID") == dialog; {
+			subscribe = s.takeSubscribe() // the old one, sent again
+		}
+	})
+}
+
 // watch_uri: somebody else's registration is subscribed to, under our own name.
 func TestWatchURI(t *testing.T) {
 	change := func(a *ua.Account) { a.WatchURI, a.WatchOnly = "sip:bob@example.com", true }

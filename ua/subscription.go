@@ -258,6 +258,12 @@ func (s *subscription) over(reason string, now time.Time) []effect {
 	return []effect{newDialog{before}}
 }
 
+// drop is over with what is under way as well: nobody waits for its answer.
+func (s *subscription) drop(reason string, now time.Time) []effect {
+	s.inFlight, s.asking, s.again = "", false, ""
+	return s.over(reason, now)
+}
+
 func (s *subscription) finish(now time.Time, effects ...effect) []effect {
 	s.inFlight, s.slow, s.asking = "", "", false
 	next := s.again
