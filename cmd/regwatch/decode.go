@@ -21,25 +21,29 @@ func decodeCommand(e *env) *cobra.Command {
 	var asJSON bool
 	var account, config string
 	cmd := &cobra.Command{
-		Use:   "decode FILE...",
+		Use:   "decode [FILE...]",
 		Short: "Explain reginfo documents, SIP messages and captures",
 		Long: `Reads reginfo documents (RFC 3680, 5628), also malformed ones, SIP messages as
 text, and captures (pcap, pcapng, or a --trace of regwatch), and prints what they
 say, what changed from one document to the next, and what is wrong with them.
-"-" is standard input. What a file is shows its content, not its name.
+"-" is standard input, and so is no FILE. What a file is shows its content, not
+its name.
 
 Exit status: 0 read, 7 read with findings of severity error, 2 unreadable.`,
 		Example: `  regwatch decode notify.xml
   regwatch decode before.xml after.xml
   regwatch decode --account alice capture.pcapng
-  regwatch decode --json - < notify.xml | jq .findings`,
+  regwatch decode --json < notify.xml | jq .findings`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return fail(statusUsage, "regwatch decode notify.xml | regwatch decode - < notify.xml", "decode: which file?")
+			if len(args) == 0 && e.inTerminal {
+				return fail(statusUsage, "regwatch decode notify.xml | regwatch decode < notify.xml", "decode: which file?")
 			}
 			return nil
 		},
 		RunE: func(_ *cobra.Command, files []string) error {
+			if len(files) == 0 {
+				files = []string{"-"}
+			}
 			own, err := ownOf(e, account, config)
 			if err != nil {
 				return err

@@ -45,7 +45,7 @@ func TestErrors(t *testing.T) {
 		{"trace format", account, []string{"watch", "--trace", "x.pcap"}, 2, "regwatch: trace x.pcap: the name has to end in .pcapng or .txt\n"},
 		{"trace format of the lab", "", []string{"lab", "--trace", "x"}, 2, "regwatch: trace x: the name has to end in .pcapng or .txt\n"},
 		{"log nowhere", account, []string{"watch", "--log", "DIR/none/x"}, 2, "regwatch: log: open DIR/none/x: no such file or directory\n"},
-		{"decode nothing", "", []string{"decode"}, 2, "regwatch: decode: which file?\nregwatch decode notify.xml | regwatch decode - < notify.xml\n"},
+		{"decode nothing", "", []string{"decode"}, 2, "regwatch: decode -: no reginfo document, no SIP message and no capture\n"},
 		{"decode missing", "", []string{"decode", "DIR/none.xml"}, 2, "regwatch: decode DIR/none.xml: no such file or directory\n"},
 		{"lab address", "", []string{"lab", "--listen", "localhost"}, 2, "regwatch: --listen: \"localhost\" is no address with a port\nregwatch lab --listen 127.0.0.1:5060\n"},
 		{"lab profile", "", []string{"lab", "--profile", "asterisk"}, 2, "regwatch: --profile: \"asterisk\" is unknown; there are rfc or kamailio or kamailio-scscf or clearwater\n"},
