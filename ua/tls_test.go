@@ -70,19 +70,7 @@ func TestAgentOverTLS(t *testing.T) {
 						t.Errorf("flow %+v", s.Flow)
 					}
 
-					if err := l.Deactivate("alice", ""); err != nil {
-						t.Fatal(err)
-					}
-					r.awaitAction(ua.Reregistering)
-					r.awaitRegistration(ua.Registered)
-
-					l.net.Reset(netip.MustParseAddr(phoneHost), netip.MustParseAddr(registrarHost))
-					lost := time.Now()
-					r.awaitRegistration(ua.Retrying)
-					r.watching()
-					if took := time.Since(lost); took > time.Minute {
-						t.Errorf("back after %v", took)
-					}
+					l.kickAndReset(r)
 					if now := r.state("alice").Registration.Contact; now == contact {
 						t.Errorf("still %s", now)
 					}
@@ -113,6 +101,25 @@ func TestAgentOverTLS(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// kickAndReset kicks alice, who comes back by herself, and then breaks her
+// connection, which she makes anew within a minute.
+func (l *lab) kickAndReset(r *run) {
+	l.t.Helper()
+	if err := l.Deactivate("alice", ""); err != nil {
+		l.t.Fatal(err)
+	}
+	r.awaitAction(ua.Reregistering)
+	r.awaitRegistration(ua.Registered)
+
+	l.net.Reset(netip.MustParseAddr(phoneHost), netip.MustParseAddr(registrarHost))
+	lost := time.Now()
+	r.awaitRegistration(ua.Retrying)
+	r.watching()
+	if took := time.Since(lost); took > time.Minute {
+		l.t.Errorf("back after %v", took)
 	}
 }
 

@@ -52,19 +52,7 @@ func TestAgentOverWebSocket(t *testing.T) {
 						t.Errorf("kept alive by %q, answered %v", s.Flow.KeepAlive, s.Flow.Answered)
 					}
 
-					if err := l.Deactivate("alice", ""); err != nil {
-						t.Fatal(err)
-					}
-					r.awaitAction(ua.Reregistering)
-					r.awaitRegistration(ua.Registered)
-
-					l.net.Reset(netip.MustParseAddr(phoneHost), netip.MustParseAddr(registrarHost))
-					lost := time.Now()
-					r.awaitRegistration(ua.Retrying)
-					r.watching()
-					if took := time.Since(lost); took > time.Minute {
-						t.Errorf("back after %v", took)
-					}
+					l.kickAndReset(r)
 					if now := r.state("alice").Registration.Contact; now != contact {
 						t.Errorf("now %s, before %s", now, contact)
 					}

@@ -118,7 +118,7 @@ func TestHandshakeFailures(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, authority := memnet.New(), testcert.NewAuthority(t, "test CA")
 				if c.raw != nil {
-					defer listenRaw(t, n, c.raw)()
+					defer listenRaw(t, n, tlsAddr, c.raw)()
 				} else {
 					defer tlsServer(t, n, c.server(authority)).Close()
 				}
@@ -157,10 +157,10 @@ func TestHandshakeFailures(t *testing.T) {
 
 func unknownName(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
 
-// listenRaw lets a test speak for a server that has no TLS.
-func listenRaw(t *testing.T, n *memnet.Net, speak func(net.Conn)) (end func()) {
+// listenRaw lets a test speak for a server, in bytes of its own.
+func listenRaw(t *testing.T, n *memnet.Net, at netip.AddrPort, speak func(net.Conn)) (end func()) {
 	t.Helper()
-	listener, err := n.Host("192.0.2.2").Listen(t.Context(), tlsAddr)
+	listener, err := n.Host("192.0.2.2").Listen(t.Context(), at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestClientCertificate(t *testing.T) {
 func TestClientCertificateMissingAndReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, authority := memnet.New(), testcert.NewAuthority(t, "test CA")
-		defer listenRaw(t, n, func(conn net.Conn) {
+		defer listenRaw(t, n, tlsAddr, func(conn net.Conn) {
 			tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{authority.For("example.com")}, ClientAuth: tls.RequestClientCert}).Handshake()
 			n.Reset(netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"))
 		})()

@@ -68,27 +68,16 @@ func frame(first byte, payload string) []byte {
 
 var wsAddr = netip.MustParseAddrPort("192.0.2.2:80")
 
-// listenWeb runs speak for each connection to the port of WebSockets.
+// listenWeb runs speak for each connection to the port of WebSockets, and then
+// hears until the other side has enough.
 func listenWeb(t *testing.T, n *memnet.Net, speak func(net.Conn)) (end func()) {
-	t.Helper()
-	listener, err := n.Host("192.0.2.2").Listen(t.Context(), wsAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				speak(conn)
-				io.Copy(io.Discard, conn)
-				conn.Close()
-			}()
-		}
-	}()
-	return func() { listener.Close() }
+	return listenRaw(t, n, wsAddr, func(conn net.Conn) {
+		go func() {
+			speak(conn)
+			io.Copy(io.Discard, conn)
+			conn.Close()
+		}()
+	})
 }
 
 func webFlow(t *testing.T, n *memnet.Net, ring *trace.Ring) (*wire.Flow, func(), error) {
