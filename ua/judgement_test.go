@@ -93,6 +93,8 @@ func TestContactWithoutAWord(t *testing.T) {
 		s.notify("active;expires=3600", reginfo(0, "full", ours(register, "", 3600), listing{uri: another.uri, state: "terminated", attributes: another.attributes}))
 		time.Sleep(time.Second)
 		var got []string
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for _, e := range r.events {
 			if _, ok := e.Detail.(ua.ContactDetail); ok {
 				got = append(got, e.Summary)

@@ -155,6 +155,9 @@ type streamConn struct {
 
 func (c *streamConn) Read(buffer []byte) (int, error) {
 	c.once.Do(func() { close(c.ready) })
+	if c.flow.stack.begin() {
+		defer c.flow.stack.busy.Done()
+	}
 	for {
 		n, err := c.Conn.Read(buffer)
 		kept := c.in.take(buffer[:n], c.received, c.crlf)

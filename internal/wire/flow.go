@@ -99,13 +99,13 @@ func (f *Flow) lost(err error) {
 		if f.stack.flows[f.remote] == f {
 			delete(f.stack.flows, f.remote)
 		}
-		f.stack.closing.Add(1)
+		f.stack.busy.Add(1)
 		f.stack.mu.Unlock()
 		f.err = err
 		close(f.done)
 	})
 	if first {
-		defer f.stack.closing.Done()
+		defer f.stack.busy.Done()
 		f.conn.Conn.Close() // which may take a moment, for goodbyes
 	}
 }

@@ -57,7 +57,7 @@ type Stack struct {
 
 	done    chan struct{}
 	running sync.WaitGroup
-	closing sync.WaitGroup // connections that are gone for us, and not closed yet
+	busy    sync.WaitGroup // what is read, or closed, on connections at this moment
 
 	mu       sync.Mutex
 	closed   bool
@@ -176,6 +176,18 @@ func (s *Stack) openStream(ctx context.Context, serve func(net.Listener) error) 
 		s.serve(s.acceptAll)
 	}
 	return nil
+}
+
+// begin counts somebody as busy, who has to say when he is done; false where the
+// stack is closed, and nobody is waited for any more.
+func (s *Stack) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.busy.Add(1)
+	return true
 }
 
 func (s *Stack) serve(f func()) {
@@ -347,7 +359,7 @@ func (s *Stack) Close() {
 	for _, flow := range flows {
 		flow.lost(ErrClosed)
 	}
-	s.closing.Wait()
+	s.busy.Wait()
 	if s.packets != nil {
 		s.packets.Close()
 	}
