@@ -49,9 +49,9 @@ func (a *app) accountsView(w, rows int) []string {
 		out = append(out, c.heading())
 		height--
 	}
-	a.list.selected = a.current
-	a.list.set(len(a.accounts))
-	return append(out, a.list.draw(w, height, wideGutter, a.th, func(i, w int) string { return a.accountRow(a.accounts[i], c) })...)
+	a.roster.selected = a.current
+	a.roster.set(len(a.accounts))
+	return append(out, a.roster.draw(w, height, wideGutter, a.th, func(i, w int) string { return a.accountRow(a.accounts[i], c) })...)
 }
 
 func (a *app) accountRow(acc *account, c accountColumns) string {
@@ -120,11 +120,11 @@ func (a *app) upcoming(s *ua.Snapshot) string {
 // accountKey moves among the accounts. The one under the mark is the current one:
 // what is sent from here goes out for it.
 func (a *app) accountKey(k string) bool {
-	a.list.selected = a.current
-	a.list.set(len(a.accounts))
-	moved := a.list.handle(k, a.keys)
-	if a.current != a.list.selected {
-		a.current = a.list.selected
+	a.roster.selected = a.current
+	a.roster.set(len(a.accounts))
+	moved := a.roster.handle(k, a.keys)
+	if a.current != a.roster.selected {
+		a.current = a.roster.selected
 		a.retell()
 	}
 	return moved

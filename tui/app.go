@@ -41,7 +41,7 @@ type app struct {
 
 	w, h      int
 	accounts  []*account
-	list      list // of the accounts
+	roster    list // the rows of the accounts' view
 	current   int
 	views     []*view
 	view      *view
@@ -62,6 +62,7 @@ type app struct {
 	hinted    bool // the hint has been seen to work
 	clock     timeFormat
 	lastKey   time.Time
+	attention attention
 	paused    bool
 	held      ua.Update // what came while paused
 	missed    uint64
@@ -90,6 +91,7 @@ func newApp(o Options, th *theme) *app {
 	}
 	a.keys.save.SetEnabled(o.Save != nil)
 	a.keys.external.SetEnabled(o.Pager != nil)
+	a.attention.lastKey = a.now()
 	a.messages.at.follow, a.timeline.at.follow = true, true
 	a.views = a.makeViews()
 	a.view = a.views[0]
@@ -115,7 +117,12 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		a.w, a.h = msg.Width, msg.Height
+	case tea.FocusMsg:
+		a.attention.reports, a.attention.focused = true, true
+	case tea.BlurMsg:
+		a.attention.reports, a.attention.focused = true, false
 	case tea.KeyMsg:
+		a.attention.lastKey = a.now()
 		cmd = a.pressed(msg)
 	case updateMsg:
 		cmd = a.update(ua.Update(msg))
@@ -198,7 +205,7 @@ func (a *app) update(u ua.Update) tea.Cmd {
 	if !fresh {
 		return nil
 	}
-	return tea.Tick(panelSettle+20*time.Millisecond, func(time.Time) tea.Msg { return wakeMsg{} })
+	return tea.Batch(a.alert(a.panel.current()), tea.Tick(panelSettle+20*time.Millisecond, func(time.Time) tea.Msg { return wakeMsg{} }))
 }
 
 // apply brings an update onto the screen.

@@ -37,7 +37,7 @@ func (f timeFormat) stamp(t, before, now time.Time, zone *time.Location) string 
 		if t, now := t.UTC(), now.UTC(); !sameDay(t, now) {
 			return t.Format("Jan 02 15:04Z")
 		}
-		return t.UTC().Format("15:04:05.000Z")
+		return f.instant(t, zone)
 	case deltaTime:
 		if before.IsZero() {
 			return "start"
@@ -47,7 +47,7 @@ func (f timeFormat) stamp(t, before, now time.Time, zone *time.Location) string 
 	if t, now := t.In(zone), now.In(zone); !sameDay(t, now) {
 		return t.Format("Jan 02 15:04")
 	}
-	return t.In(zone).Format("15:04:05.000")
+	return f.instant(t, zone)
 }
 
 // moment shows a time to the second inside a sentence.
@@ -56,6 +56,14 @@ func (f timeFormat) moment(t time.Time, zone *time.Location) string {
 		return t.UTC().Format("15:04:05Z")
 	}
 	return t.In(zone).Format("15:04:05")
+}
+
+// instant is a moment to the millisecond.
+func (f timeFormat) instant(t time.Time, zone *time.Location) string {
+	if f == utcTime {
+		return t.UTC().Format("15:04:05.000Z")
+	}
+	return t.In(zone).Format("15:04:05.000")
 }
 
 func sameDay(a, b time.Time) bool {

@@ -480,7 +480,7 @@ func TestHostileComposer(t *testing.T) {
 	for name, text := range hostile {
 		t.Run(name, func(t *testing.T) {
 			c := newComposing(t, 80, 24)
-			c.th = themeFor(lipgloss.NewRenderer(io.Discard, termenv.WithProfile(termenv.ANSI)), name == "invalid")
+			c.th = themeFor(lipgloss.NewRenderer(io.Discard, termenv.WithProfile(termenv.ANSI)), name == "invalid", false)
 			draw := func() {
 				t.Helper()
 				for _, size := range [][2]int{{80, 24}, {120, 40}, {40, 10}, {63, 17}} {

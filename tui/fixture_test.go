@@ -51,7 +51,7 @@ func newBench(t *testing.T, w, h int, change func(o *Options)) *bench {
 	ascii := o.ASCII
 	o = o.withDefaults()
 	o.ASCII = ascii // not the locale that the test happens to run in
-	b.app = newApp(o, newTheme(io.Discard, ascii))
+	b.app = newApp(o, newTheme(io.Discard, ascii, false))
 	return b
 }
 

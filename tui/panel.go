@@ -167,7 +167,7 @@ func (a *app) panelBlock(w, rows int) []string {
 		var others []string
 		for i := n - 2; i >= 0; i-- {
 			o := &a.panel.open[i]
-			text := kickWord(o) + " " + a.clock.moment(o.At, a.zone())
+			text := kickWord(o) + " " + a.clock.instant(o.At, a.zone())
 			if o.account != p.account {
 				text = o.account + ": " + text
 			}
@@ -223,9 +223,9 @@ func (a *app) panelBlock(w, rows int) []string {
 
 func (a *app) panelTitle(p *openPrompt, w int) string {
 	by := byWhom(p.Origin)
-	text := fmt.Sprintf("KICKED %s: %s%s", a.clock.moment(p.At, a.zone()), kickWord(p), by)
+	text := fmt.Sprintf("KICKED %s: %s%s", a.clock.instant(p.At, a.zone()), kickWord(p), by)
 	if !p.On.TakesOff() {
-		text = fmt.Sprintf("SHORTENED %s%s", a.clock.moment(p.At, a.zone()), by)
+		text = fmt.Sprintf("SHORTENED %s%s", a.clock.instant(p.At, a.zone()), by)
 	}
 	if len(a.accounts) > 1 {
 		text = p.account + " " + text

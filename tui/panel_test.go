@@ -30,7 +30,7 @@ func openPanel(t *testing.T) *bench {
 
 func TestPanelWaitsBeforeItTakesKeys(t *testing.T) {
 	b := openPanel(t)
-	b.sees("KICKED 14:05:00: deactivated by the network", "(wait)")
+	b.sees("KICKED 14:05:00.000: deactivated by the network", "(wait)")
 	b.after(300 * time.Millisecond)
 	b.key("R")
 	b.key("i")
@@ -141,7 +141,7 @@ func TestNewKickUnfoldsAndCounts(t *testing.T) {
 	s.Prompts = append(first.Prompts, s.Prompts...)
 	s.Prompts[1].On = ua.KickAbsent
 	b.show(s)
-	b.sees("KICKED 14:06:01: removed without a word by the network (2 open)", "also    deactivated 14:05:00", "(wait)")
+	b.sees("KICKED 14:06:01.000: removed without a word by the network (2 open)", "also    deactivated 14:05:00.000", "(wait)")
 	b.after(100 * time.Millisecond)
 	b.key("i")
 	b.did()
@@ -232,7 +232,7 @@ func TestProbationSaysUntilWhen(t *testing.T) {
 	s.Prompts[0].On = ua.KickProbation
 	s.Prompts[0].Contact.Event, s.Prompts[0].Contact.RetryAfter = reginfo.Probation, reginfo.Num(15)
 	b.show(s)
-	b.sees("KICKED 14:04:59: probation by the network", "asks    register again after 15 s, that is at 14:05:14")
+	b.sees("KICKED 14:04:59.000: probation by the network", "asks    register again after 15 s, that is at 14:05:14")
 	s = kicked(1, noon)
 	s.Registration.State, s.Registration.Reason = ua.Registering, ""
 	b.show(s)

@@ -74,6 +74,15 @@ type Options struct {
 	Hint     string        // shown in the status line until the first key (with Admin: until A)
 	Recap    *Recap        // fed with all updates; nil: one of our own
 
+	// Bell rings, and Notify tells the desktop (NotifyOSC9, NotifyOSC777; "": not), at a
+	// kick while nobody looks: the terminal says that it lost its focus or, where it
+	// says nothing about that, no key came for a minute.
+	Bell   bool
+	Notify string
+	// Theme is ThemeLight or ThemeDark, for the terminal's background; "" goes by
+	// $COLORFGBG, else it is dark. Whichever it is, NO_COLOR takes all colours away.
+	Theme string
+
 	// ASCII keeps to ASCII. It is also set where the locale has no UTF-8.
 	ASCII bool
 	Now   func() time.Time // nil: time.Now
@@ -178,9 +187,12 @@ func Run(ctx context.Context, o Options) error {
 	leaving, callOff := context.WithCancel(running)
 	defer callOff()
 
-	a := newApp(o, newTheme(o.Output, o.ASCII))
+	a := newApp(o, newTheme(o.Output, o.ASCII, onLight(o.Theme)))
 	g := &guard{err: make(chan error, 1)}
 	options := []tea.ProgramOption{tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithOutput(o.Output)}
+	if o.Bell || o.Notify != "" {
+		options = append(options, tea.WithReportFocus())
+	}
 	if o.Input != nil {
 		options = append(options, tea.WithInput(o.Input))
 	}

@@ -111,7 +111,7 @@ func TestNoticesAreRed(t *testing.T) {
 	}
 	colours := lipgloss.NewRenderer(io.Discard)
 	colours.SetColorProfile(2) // 16 colours
-	b.th = themeFor(colours, false)
+	b.th = themeFor(colours, false, false)
 	if red := strings.Join(b.notices(80, 2), ""); !strings.Contains(red, "31m! TLS") {
 		t.Errorf("with colours: %q", red)
 	}

@@ -23,11 +23,13 @@ type theme struct {
 
 // newTheme makes the styles for a terminal; what it can do and what the user
 // wants (NO_COLOR) lipgloss reads from the environment.
-func newTheme(out io.Writer, ascii bool) *theme { return themeFor(lipgloss.NewRenderer(out), ascii) }
+func newTheme(out io.Writer, ascii, light bool) *theme {
+	return themeFor(lipgloss.NewRenderer(out), ascii, light)
+}
 
-func themeFor(r *lipgloss.Renderer, ascii bool) *theme {
+func themeFor(r *lipgloss.Renderer, ascii, light bool) *theme {
 	style := func() lipgloss.Style { return r.NewStyle() }
-	return &theme{
+	th := &theme{
 		ascii:   ascii,
 		dim:     style().Faint(true),
 		bold:    style().Bold(true),
@@ -40,6 +42,29 @@ func themeFor(r *lipgloss.Renderer, ascii bool) *theme {
 		key:     style().Bold(true),
 		rule:    style().Bold(true),
 	}
+	if light {
+		// Yellow and cyan are what nobody can read on white.
+		th.busy, th.own = style().Bold(true).Foreground(lipgloss.Color("5")), style().Foreground(lipgloss.Color("4"))
+	}
+	return th
+}
+
+// The backgrounds that a theme may be for.
+const (
+	ThemeLight = "light"
+	ThemeDark  = "dark"
+)
+
+// onLight reports whether to draw for a light background. Where the setting leaves
+// it open, the terminals that set COLORFGBG ("0;15": black on white) tell; no
+// terminal is asked, since one that does not answer would hold us up.
+func onLight(setting string) bool {
+	if setting != "" {
+		return setting == ThemeLight
+	}
+	colours := strings.Split(os.Getenv("COLORFGBG"), ";")
+	background := colours[len(colours)-1]
+	return background == "7" || background == "15"
 }
 
 // level says how a state is doing. It chooses the colour and, so that nothing

@@ -64,7 +64,7 @@ func (a *app) makeViews() []*view {
 		},
 		{
 			key: a.keys.accounts, draw: simple(a.accountsView), press: a.accountKey,
-			list: func() *list { return &a.list }, details: a.enterAccount,
+			list: func() *list { return &a.roster }, details: a.enterAccount,
 		},
 	}
 }

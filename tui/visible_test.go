@@ -138,7 +138,7 @@ func TestHostileText(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, 80, 24, nil)
 			colours := lipgloss.NewRenderer(io.Discard, termenv.WithProfile(termenv.ANSI))
-			b.th = themeFor(colours, name == "invalid")
+			b.th = themeFor(colours, name == "invalid", false)
 			for _, state := range []ua.RegistrationState{ua.Registered, ua.Retrying} {
 				s := kicked(1, noon)
 				s.Prompts = append(s.Prompts, s.Prompts[0])

@@ -72,7 +72,7 @@ func demo(e *env, files *agentFlags) error {
 		say(e.stderr, "standard output is no terminal: running as watch")
 		return follow(e, c, &goal{}, watchOptions{})
 	}
-	return show(e, c, tui.Options{Admin: demoActions(r, us.InstanceID, other.InstanceID), Hint: "A: be the administrator, and kick yourself off"})
+	return show(e, c, tui.Options{Admin: demoActions(r, us.InstanceID, other.InstanceID), Bell: true, Hint: "A: be the administrator, and kick yourself off"})
 }
 
 // demoDevice is a device of alice's.

@@ -28,7 +28,7 @@ func screenCommand(e *env, flags *agentFlags, args []string) error {
 	if err := askNow(e, accounts); err != nil {
 		return err
 	}
-	limit := c.TraceLimit
+	limit := c.UI.TraceLimit
 	if limit == 0 {
 		limit = defaultTraceLimit
 	}
@@ -38,7 +38,7 @@ func screenCommand(e *env, flags *agentFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	return show(e, crew, tui.Options{})
+	return show(e, crew, tui.Options{Bell: !c.UI.NoBell, Notify: c.UI.Notify, Theme: c.UI.Theme})
 }
 
 // show runs the screen over a crew and ends both. more holds what only the

@@ -21,14 +21,22 @@ import (
 
 // Config is what a config file says.
 type Config struct {
-	File       string
-	Accounts   []ua.Account // in the order of the file; each has a name of its own
-	Journal    Journal
-	TraceLimit uint32 // messages the screen keeps; 0: its default
+	File     string
+	Accounts []ua.Account // in the order of the file; each has a name of its own
+	Journal  Journal
+	UI       UI
 
 	// Warnings are lines for the user about what the file says and this version
 	// does not do, and about secrets that others may read.
 	Warnings []string
+}
+
+// UI is how the screen behaves.
+type UI struct {
+	NoBell     bool
+	Notify     string // "osc9" or "osc777"; "": no notification
+	Theme      string // "light" or "dark"; "": by the terminal
+	TraceLimit uint32 // messages the screen keeps; 0: its default
 }
 
 // Journal is where events are kept.

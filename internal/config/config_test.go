@@ -191,7 +191,7 @@ max_size = "2 MB"
 	if password, err := b.Password(); password != "" || err != nil || !b.WatchOnly {
 		t.Errorf("second account is %+v", b)
 	}
-	if c.TraceLimit != 10 || !c.Journal.Off || c.Journal.MaxSize != 2e6 {
+	if c.UI.TraceLimit != 10 || !c.Journal.Off || c.Journal.MaxSize != 2e6 {
 		t.Errorf("config is %+v", c)
 	}
 	if len(c.Warnings) > 0 {

@@ -23,9 +23,6 @@ const (
 // as a phrase that follows "must be".
 type setter func(p place, value any) error
 
-// nowhere is where the values of idle keys go once they are checked.
-func nowhere[T any](place) *T { return new(T) }
-
 // mustBe ends a setter: what was wanted is all that the user needs to read.
 func mustBe(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
@@ -58,6 +55,17 @@ func word(to func(place) *string, words ...string) setter {
 		}
 		*to(p) = s
 		return nil
+	}
+}
+
+// wordOr is one of words, or the default, which stands for "".
+func wordOr(byDefault string, to func(place) *string, words ...string) setter {
+	return func(p place, value any) error {
+		err := word(to, append([]string{byDefault}, words...)...)(p, value)
+		if err == nil && value == byDefault {
+			*to(p) = ""
+		}
+		return err
 	}
 }
 
