@@ -22,6 +22,14 @@ func accountColumnsFor(w int) accountColumns {
 		c.name, c.aor, c.bound = 18, w-100+12, 7
 	}
 	c.next = w - 2 - c.name - c.state - c.watch - c.flow - c.bound - c.kicks - c.aor
+	// What the last column does not need is for the names, then for the addresses.
+	const nextRoom = 18
+	if more := min(max(c.next-nextRoom, 0), 18-c.name); more > 0 {
+		c.name, c.next = c.name+more, c.next-more
+	}
+	if more := min(max(c.next-nextRoom, 0), 60-c.aor); c.aor > 0 && more > 0 {
+		c.aor, c.next = c.aor+more, c.next-more
+	}
 	return c
 }
 
@@ -38,11 +46,7 @@ func (a *app) accountsView(w, rows int) []string {
 			registered++
 		}
 	}
-	title := fmt.Sprintf("accounts: %d of %d registered", registered, len(a.accounts))
-	if w >= 60 && len(a.accounts) > 1 {
-		title += ", Enter goes to one"
-	}
-	out := []string{a.th.title(title, w)}
+	out := []string{a.th.title(fmt.Sprintf("accounts: %d of %d registered", registered, len(a.accounts)), w)}
 	c := accountColumnsFor(w - len(wideGutter.off))
 	height := rows - 1
 	if rows >= 6 {

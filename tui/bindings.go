@@ -16,7 +16,7 @@ import (
 type bindingColumns struct{ contact, state, event, expires, who int }
 
 func columnsFor(w int) bindingColumns {
-	c := bindingColumns{state: 8, event: 12, expires: 9, who: 13}
+	c := bindingColumns{state: 8, event: 12, expires: 9, who: 12}
 	switch {
 	case w < 56:
 		c.state, c.who = 0, 0

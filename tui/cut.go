@@ -61,7 +61,12 @@ func fitRight(s string, w int) string {
 	return fit(s, w)
 }
 
-// cutEnd shortens s to at most w columns, saying so with dots.
+// wordRoom is how many columns cutEnd may give up so as not to cut a word; of a
+// narrow place a quarter.
+const wordRoom = 16
+
+// cutEnd shortens s to at most w columns, saying so with dots. It cuts between two
+// words; one that is long, as a URI is, it takes apart.
 func cutEnd(s string, w int) string {
 	if width(s) <= w {
 		return s
@@ -69,7 +74,11 @@ func cutEnd(s string, w int) string {
 	if w <= len(dots) {
 		return head(s, w)
 	}
-	return head(s, w-len(dots)) + dots
+	kept := head(s, w-len(dots))
+	if i := strings.LastIndexByte(kept, ' '); i > 0 && width(kept[i:]) <= min(wordRoom, w/4) && !strings.HasPrefix(s[len(kept):], " ") {
+		kept = strings.TrimRight(kept[:i], " ,:;")
+	}
+	return kept + dots
 }
 
 // cutMiddle shortens s to at most w columns, keeping both ends; the start gets

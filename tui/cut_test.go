@@ -85,3 +85,25 @@ func TestCountdown(t *testing.T) {
 		t.Errorf("bar of nothing = %q", got)
 	}
 }
+
+// Text is cut between words, a long word inside.
+func TestCutEnd(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		w    int
+		want string
+	}{
+		{"the network says so", 19, "the network says so"},
+		{"the network says so", 18, "the network..."},
+		{"the network says so", 14, "the network..."},
+		{"the network says so", 13, "the networ..."}, // a narrow place gives up less
+		{"registered by us: expires 3600, and more of it", 30, "registered by us: expires..."},
+		{"learned: sip:tgruu.4i7t3ogjjtwe5e@example.com", 34, "learned: sip:tgruu.4i7t3ogjjtwe..."},
+		{"例え ばなし", 8, "例え..."},
+		{"abc", 2, "ab"},
+	} {
+		if got := cutEnd(c.in, c.w); got != c.want {
+			t.Errorf("cutEnd(%q, %d) = %q, want %q", c.in, c.w, got, c.want)
+		}
+	}
+}

@@ -114,10 +114,6 @@ func (a *app) documentView(w, rows int) []string {
 	if len(panes) == 0 {
 		return pad([]string{a.th.title("document", w), "   " + cutEnd(a.noDocument(), w-4)}, w, rows)
 	}
-	body := rows
-	if rows >= 8 {
-		body-- // for what the keys do
-	}
 	out := make([]string, 0, rows)
 	first, count := v.rows.selected, 0
 	v.rows.selected = 0
@@ -127,7 +123,7 @@ func (a *app) documentView(w, rows int) []string {
 			pane = (w-1)/2 + i*((w-1)%2)
 		}
 		p.at.selected = first
-		for j, line := range p.draw(pane, body, a.th) {
+		for j, line := range p.draw(pane, rows, a.th) {
 			if p == v.decoded {
 				line = a.th.coloured(line)
 			}
@@ -142,9 +138,6 @@ func (a *app) documentView(w, rows int) []string {
 		v.rows.selected, v.rows.height = max(v.rows.selected, p.at.selected), p.at.height
 	}
 	v.rows.count = count
-	if body < rows {
-		out = append(out, fit(" "+a.documentKeys(), w))
-	}
 	return out
 }
 
@@ -159,17 +152,6 @@ func (th *theme) coloured(line string) string {
 		return th.busy.Render(line)
 	}
 	return line
-}
-
-// documentKeys says what the keys of this view do.
-func (a *app) documentKeys() string {
-	out := ""
-	for _, b := range []keyHelp{
-		help(a.keys.older), help(a.keys.newer), {a.keys.details.Help().Key, "another side"}, {a.keys.raw.Help().Key, "whole text"},
-	} {
-		out += a.th.key.Render(b.name) + " " + b.text + "  "
-	}
-	return out
 }
 
 // documentKey walks among the documents; false where the key does not.

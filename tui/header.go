@@ -31,8 +31,11 @@ func (a *app) header(w int) []string {
 		}
 	}
 	name, aor := a.th.text(name), a.th.text(s.AOR)
+	if user, _, _ := strings.Cut(shortURI(aor), "@"); left >= 32 && user == name && width(name)+2+width(shortURI(aor)) > left-2 {
+		name, aor = cutURI(shortURI(aor), left-2), "" // which says both
+	}
 	first := " " + a.th.bold.Render(cutEnd(name, left-2))
-	if room := left - 2 - width(name) - 2; room >= 12 {
+	if room := left - 2 - width(name) - 2; room >= 12 && aor != "" {
 		first += "  " + cutURI(aor, room)
 	}
 
@@ -116,6 +119,9 @@ func (a *app) third(s *ua.Snapshot, w, left int) string {
 	}
 	if busy && width(watch) > w-width(seen)-5 {
 		seen = "" // what is wrong goes before what is right
+	}
+	if !busy && w < 64 && width(seen)+2+width(watch) > w-2 && seen != "" {
+		return " " + cutEnd(seen, w-2) // half of each would say nothing
 	}
 	// Below the words where it fits, else it takes what the left side leaves.
 	start := min(left+2, max(width(seen)+3-2*boolInt(seen == ""), w-1-width(watch)))

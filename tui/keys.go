@@ -17,7 +17,8 @@ type keymap struct {
 	account                                                                   key.Binding
 
 	up, down, top, bottom, pageUp, pageDown key.Binding
-	older, newer                            key.Binding // documents
+	older, newer, side, wholeText           key.Binding // of documents
+	enter                                   key.Binding // an account
 	details, raw, back                      key.Binding
 	pause, clock, help, quit                key.Binding
 	search, filter, ladder, message         key.Binding
@@ -54,28 +55,31 @@ func newKeymap(admin, accounts, compose bool) *keymap {
 		accounts: bind("8", "accounts", "8"),
 		account:  bind("Tab", "next account", "tab"),
 
-		up:       bind("up k", "one up", "up", "k"),
-		down:     bind("down j", "one down", "down", "j"),
-		top:      bind("g", "first", "g", "home"),
-		bottom:   bind("G", "last", "G", "end"),
-		pageUp:   bind("PgUp", "page up", "pgup"),
-		pageDown: bind("PgDn", "page down", "pgdown"),
-		older:    bind("Left", "older document", "left"),
-		newer:    bind("Right", "newer document", "right"),
-		details:  bind("Enter", "details", "enter"),
-		raw:      bind("r", "raw message or document", "r"),
-		back:     bind("Esc", "back", "esc"),
-		message:  bind("r", "its message", "r"),
-		search:   bind("/", "search", "/"),
-		filter:   bind("f", "filter", "f"),
-		ladder:   bind("d", "ladder", "d"),
-		save:     bind("s", "save messages", "s"),
-		copy:     bind("y", "copy", "y"),
-		external: bind("v", "view in $PAGER", "v"),
-		pause:    bind("p", "pause", "p"),
-		clock:    bind("t", "time format", "t"),
-		help:     bind("?", "help", "?"),
-		quit:     bind("q", "quit", "q", "ctrl+c"),
+		up:        bind("up k", "one up", "up", "k"),
+		down:      bind("down j", "one down", "down", "j"),
+		top:       bind("g", "first", "g", "home"),
+		bottom:    bind("G", "last", "G", "end"),
+		pageUp:    bind("PgUp", "page up", "pgup"),
+		pageDown:  bind("PgDn", "page down", "pgdown"),
+		older:     bind("Left", "older", "left"),
+		newer:     bind("Right", "newer", "right"),
+		side:      bind("Enter", "another side", "enter"),
+		wholeText: bind("r", "whole text", "r"),
+		enter:     bind("Enter", "to its overview", "enter"),
+		details:   bind("Enter", "details", "enter"),
+		raw:       bind("r", "raw message or document", "r"),
+		back:      bind("Esc", "back", "esc"),
+		message:   bind("r", "its message", "r"),
+		search:    bind("/", "search", "/"),
+		filter:    bind("f", "filter", "f"),
+		ladder:    bind("d", "ladder", "d"),
+		save:      bind("s", "save messages", "s"),
+		copy:      bind("y", "copy", "y"),
+		external:  bind("v", "view in $PAGER", "v"),
+		pause:     bind("p", "pause", "p"),
+		clock:     bind("t", "time format", "t"),
+		help:      bind("?", "help", "?"),
+		quit:      bind("q", "quit", "q", "ctrl+c"),
 
 		panelRegister: bind("R", "register now", "R"),
 		panelLater:    bind("l", "later", "l", "esc"),
@@ -99,7 +103,8 @@ func (k *keymap) groups() []group {
 		{"capitals send SIP", []key.Binding{k.register, k.unregister, k.query, k.subscribe, k.unsubscribe, k.removeAll, k.ping, k.compose.open, k.admin}},
 		{"small letters look", []key.Binding{k.details, k.raw, k.back, k.search, k.filter, k.ladder, k.save, k.copy, k.external, k.pause, k.clock, k.help, k.quit}},
 		{"views", []key.Binding{k.overview, k.timeline, k.messages, k.document, k.gruus, k.truths, k.findings, k.accounts, k.account}},
-		{"lists", []key.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.older, k.newer}},
+		{"lists", []key.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown}},
+		{"documents", []key.Binding{k.older, k.newer, k.side, k.wholeText}},
 		k.compose.help(),
 		{"the panel that a kick opens", []key.Binding{k.panelRegister, k.panelLater, k.panelIgnore, k.panelNotify}},
 	}

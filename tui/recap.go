@@ -125,7 +125,7 @@ func Summary(r *Recap, where []string, zone *time.Location, ascii bool) string {
 					name = ""
 				}
 			}
-			line(name, "%s %s%s", k.at.In(zone).Format("2006-01-02 15:04:05"), k.word, byWhom(k.by))
+			line(name, "%s %s%s", k.at.In(zone).Format("2006-01-02 15:04:05.000"), k.word, byWhom(k.by))
 		}
 		slices.SortStableFunc(a.found, func(x, y *found) int { return rank(x.Severity) - rank(y.Severity) })
 		for i, f := range a.found {
@@ -162,7 +162,7 @@ func leftBehind(s *ua.Snapshot, zone *time.Location) string {
 	switch r.State {
 	case ua.Registered:
 		return fmt.Sprintf("left until %s: %s", until, r.Contact)
-	case ua.Unregistered, ua.Refused:
+	case ua.Unregistered:
 		return "none left"
 	}
 	return fmt.Sprintf("may be left until %s: %s", until, r.Contact)

@@ -14,7 +14,7 @@ func TestSummary(t *testing.T) {
 	r.Add(ua.Update{Snapshots: []*ua.Snapshot{s}, Events: past()})
 	got := Summary(r, []string{"journal   /home/alice/journal.ndjson"}, time.UTC, false)
 	want := `alice  sip:alice@example.com  registered
-  kicks     2026-03-14 14:02:52 deactivated by the network
+  kicks     2026-03-14 14:02:52.598 deactivated by the network
   findings  warning version-repeated (RFC 3680 5.1)
   binding   left until 2026-03-14 15:03:11: sip:alice@192.0.2.7:5060;ob
   journal   /home/alice/journal.ndjson
@@ -37,13 +37,27 @@ func TestSummary(t *testing.T) {
 		t.Errorf("while unregistering:\n%s", got)
 	}
 
+	// A refusal of a refresh takes nothing off; one after a kick finds nothing left.
+	s = snapshot()
+	s.Registration.State = ua.Refused
+	r.Add(ua.Update{Snapshots: []*ua.Snapshot{s}})
+	if got := Summary(r, nil, time.UTC, false); !strings.Contains(got, "may be left until") {
+		t.Errorf("refused while bound:\n%s", got)
+	}
+	s = kicked(1, noon)
+	s.Registration.State = ua.Refused
+	r.Add(ua.Update{Snapshots: []*ua.Snapshot{s}})
+	if got := Summary(r, nil, time.UTC, false); !strings.Contains(got, "binding   none left") {
+		t.Errorf("refused after a kick:\n%s", got)
+	}
+
 	for n := range 3 * recapKicks {
 		// As under two identities of one registration set: one kick.
 		kick := past()[6]
 		kick.Time = kick.Time.Add(time.Duration(n+1) * time.Minute)
 		r.Add(ua.Update{Events: []ua.Event{kick, kick}})
 	}
-	if got := Summary(r, nil, time.UTC, false); strings.Count(got, "deactivated") != recapKicks || !strings.Contains(got, "41 before these") {
+	if got := Summary(r, nil, time.UTC, false); strings.Count(got, ".598 deactivated") != recapKicks || !strings.Contains(got, "41 before these") {
 		t.Errorf("after many kicks:\n%s", got)
 	}
 	if got := Summary(&Recap{}, nil, nil, false); got != "" {

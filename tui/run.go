@@ -71,7 +71,7 @@ type Options struct {
 	Admin    []AdminAction // none: no key for it
 	Trace    *trace.Ring   // nil: no messages to show
 	Where    []string      // lines of the exit summary, such as the paths of journal and trace
-	Hint     string        // shown in the status line until the first key (with Admin: until A)
+	Hint     string        // shown in the status line of the overview until the first key (with Admin: until A)
 	Recap    *Recap        // fed with all updates; nil: one of our own
 
 	// Bell rings, and Notify tells the desktop (NotifyOSC9, NotifyOSC777; "": not), at a

@@ -49,7 +49,7 @@ func (a *app) statusLine(w int) string {
 			text = a.th.style(a.flash.level).Render(text)
 		}
 	case a.composing != nil: // which has keys of its own
-	case a.o.Hint != "" && !a.hinted:
+	case a.o.Hint != "" && !a.hinted && a.view == a.views[0]:
 		text = a.th.bold.Render(cutEnd(a.o.Hint, room))
 	default:
 		text = a.tabs(room)
@@ -109,8 +109,9 @@ func (a *app) footer(w int) string {
 	} else if a.pager != nil {
 		bindings = []key.Binding{a.keys.back, a.keys.down, a.keys.up, a.keys.copy, a.keys.external, a.keys.pageDown, a.keys.pageUp, a.keys.top, a.keys.bottom}
 	}
-	for _, b := range bindings {
-		if !b.Enabled() {
+	for i, b := range bindings {
+		same := func(o key.Binding) bool { return slices.Equal(o.Keys(), b.Keys()) }
+		if !b.Enabled() || slices.ContainsFunc(bindings[:i], same) {
 			continue
 		}
 		part := a.keyText(b)

@@ -49,22 +49,27 @@ func (a *app) makeViews() []*view {
 		{
 			key: a.keys.document, draw: simple(a.documentView), press: a.documentKey,
 			list: func() *list { return &a.account().document.rows }, details: a.turnDocument, raw: a.wholeDocument,
+			keys: []key.Binding{a.keys.older, a.keys.newer, a.keys.side, a.keys.wholeText},
 		},
 		{
 			key: a.keys.gruus, draw: simple(a.gruusView),
 			list: func() *list { return &a.account().gruus }, details: a.gruuPage, copied: a.gruuCopy,
+			keys: []key.Binding{a.keys.details, a.keys.ping, a.keys.copy, a.keys.external},
 		},
 		{
 			key: a.keys.truths, draw: simple(a.truthsView),
 			list: func() *list { return &a.account().truths.list }, details: a.truthPage,
+			keys: []key.Binding{a.keys.details, a.keys.query, a.keys.external},
 		},
 		{
 			key: a.keys.findings, draw: simple(a.findingsView), mark: a.findingsMark,
 			list: func() *list { return &a.account().findings }, details: a.findingPage,
+			keys: []key.Binding{a.keys.details, a.keys.external},
 		},
 		{
 			key: a.keys.accounts, draw: simple(a.accountsView), press: a.accountKey,
 			list: func() *list { return &a.roster }, details: a.enterAccount,
+			keys: []key.Binding{a.keys.enter},
 		},
 	}
 }
