@@ -112,8 +112,8 @@ func (a *app) gruusPane(w, rows int) []string {
 		}
 		g := &s.GRUUs[i]
 		word, _ := a.worth(&pastGRUU{GRUU: *g})
-		if g.CSeq > 0 {
-			word += fmt.Sprintf(", CSeq %d", g.CSeq)
+		if of := fmt.Sprintf(", CSeq %d", g.CSeq); g.CSeq > 0 && 2+len(g.Type)+width(word+of) <= w {
+			word += of
 		}
 		out = append(out, " "+a.th.bold.Render(a.th.text(string(g.Type)))+" "+word, "   "+cutURI(a.th.text(peopleURI(g.URI)), w-3))
 	}

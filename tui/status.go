@@ -44,10 +44,12 @@ func (a *app) statusLine(w int) string {
 	text := ""
 	switch {
 	case a.flash.text != "" && a.now().Before(a.flash.until):
-		text = cutEnd(a.th.mark(a.flash.level)+" "+a.th.text(a.flash.text), room)
-		if a.flash.level != levelNone {
-			text = a.th.style(a.flash.level).Render(text)
+		text = a.th.text(a.flash.text)
+		if a.flash.level == levelNone {
+			text = cutEnd(text, room)
+			break
 		}
+		text = a.th.style(a.flash.level).Render(cutEnd(a.th.mark(a.flash.level)+" "+text, room))
 	case a.composing != nil: // which has keys of its own
 	case a.o.Hint != "" && !a.hinted && a.view == a.views[0]:
 		text = a.th.bold.Render(cutEnd(a.o.Hint, room))

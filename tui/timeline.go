@@ -65,7 +65,7 @@ func whose(e ua.Event) (name string, own bool) {
 		return thisDevice, true
 	case ua.SubscriptionDetail:
 		return "watching", false
-	case ua.ActionDetail:
+	case ua.StartDetail, ua.ActionDetail:
 		return "regwatch", false
 	case ua.FlowDetail:
 		return "flow", false
@@ -103,6 +103,8 @@ func told(e ua.Event) string {
 			text += ": " + strings.Join(more, ", ")
 		}
 		return text
+	case ua.FindingDetail:
+		return strings.TrimPrefix(e.Summary, string(d.Severity)+" ") // which stands before it already
 	case ua.MissedDetail:
 		return fmt.Sprintf("%d events were missed here", d.Count)
 	}

@@ -62,3 +62,29 @@ if wanted kick; then
 	sleep 1
 	take kick "The panel that a kick opens: what happened, who did it, what it means, what comes next."
 fi
+
+# The others after a kick and the way back, which leave something to see.
+kicked_and_back() {
+	begin "$1" "$2"
+	see "other device"
+	press A d
+	see KICKED
+	sleep 1.5
+	press R
+	see "registered again"
+}
+
+if wanted messages; then
+	kicked_and_back 110 30
+	press 3 d d
+	see "ladder: "
+	sleep 6 # until what was said last has gone
+	take messages "Messages as a ladder: what was asked, what came back and how soon, between this device and the registrar."
+fi
+
+if wanted gruus; then
+	kicked_and_back 110 22
+	press 5
+	sleep 6
+	take gruus "The GRUUs: the public one and the temporary ones, which are worth something still, and why the others are not."
+fi
