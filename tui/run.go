@@ -173,14 +173,16 @@ func (m guarded) View() string {
 	return m.app.View()
 }
 
-// Run shows the screen until the user quits or ctx ends, restores the terminal
+// Run shows the screen until the user quits, ctx ends or the terminal is gone, restores it
 // and prints the exit summary. It returns nil after either end, and an error
 // when the terminal failed or something of ours panicked (*PanicError).
 //
 // Of signals Run handles SIGCONT, after which it draws anew. The caller ends ctx at
-// SIGINT, SIGTERM and SIGHUP, which then does what q does.
+// SIGINT, SIGTERM and SIGHUP, which then does what q does, as the loss of the terminal.
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
+	ctx, hangUp := context.WithCancel(ctx)
+	defer hangUp()
 	// What runs beside the screen outlives ctx: the end is to be seen too.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -194,7 +196,7 @@ func Run(ctx context.Context, o Options) error {
 		options = append(options, tea.WithReportFocus())
 	}
 	if o.Input != nil {
-		options = append(options, tea.WithInput(o.Input))
+		options = append(options, tea.WithInput(untilHangup(o.Input, hangUp)))
 	}
 	p := tea.NewProgram(guarded{a, g}, options...)
 	g.kill = p.Kill

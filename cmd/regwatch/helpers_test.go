@@ -17,16 +17,21 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"regwatch/internal/eventschema"
+	"regwatch/internal/quietterm"
 	"regwatch/internal/wire/memnet"
 	"regwatch/registrar"
 	"regwatch/tui"
+	"regwatch/ua"
 )
 
 // TestMain lets the test binary stand in for the program, for the tests that
 // need a process of its own, and for the scripts.
 func TestMain(m *testing.M) {
-	if os.Getenv("REGWATCH_BE_MAIN") != "" {
+	if as := os.Getenv("REGWATCH_BE_MAIN"); as != "" {
 		os.Unsetenv("REGWATCH_BE_MAIN")
+		if as == "broken" {
+			brokenMain()
+		}
 		main()
 		return
 	}
@@ -35,6 +40,17 @@ func TestMain(m *testing.M) {
 	signal.Notify(signals, syscall.SIGCONT)
 	signal.Stop(signals)
 	testscript.Main(m, map[string]func(){"regwatch": main})
+}
+
+// brokenMain is main with a screen that panics at its first command.
+func brokenMain() {
+	quietterm.Restore()
+	e := machine()
+	e.screen = func(ctx context.Context, o tui.Options) error {
+		o.Do = func(string, ua.Command) { panic("boom") }
+		return tui.Run(ctx, o)
+	}
+	os.Exit(run(e, os.Args[1:]))
 }
 
 // output is a stream that may be read while it is written.
