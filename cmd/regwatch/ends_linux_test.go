@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,24 +18,34 @@ import (
 // onTerminal is the program, a process of its own, with its screen on a terminal
 // that we hold the other side of.
 type onTerminal struct {
-	t            *testing.T
+	t            testing.TB
 	registrar    *registrar.Registrar
 	cmd          *exec.Cmd
 	ours, theirs *os.File
 	before       unix.Termios
+	began        time.Time
+	first        time.Time // when the first frame came
 	out          output
 	read, ended  chan struct{}
 	status       int
+
+	mu     sync.Mutex
+	wanted string // that a caller of expect waits for
+	seen   chan time.Time
 }
 
 // showTerminal starts it and waits until it is registered and watches. as is what the
 // test binary stands in for; nohup has it ignore the loss of its terminal.
-func showTerminal(t *testing.T, as string, nohup bool) *onTerminal {
+func showTerminal(t testing.TB, as string, nohup bool, change ...func(*registrar.Options)) *onTerminal {
 	t.Helper()
-	r, err := registrar.Start(t.Context(), registrar.Options{
+	o := registrar.Options{
 		Listen:  []registrar.Listen{{Transport: "udp", Addr: netip.MustParseAddrPort("127.0.0.1:0")}},
 		Domains: []string{"example.com"}, Users: map[string]string{"alice": "secret"},
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	r, err := registrar.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +66,8 @@ func showTerminal(t *testing.T, as string, nohup bool) *onTerminal {
 	p.cmd.Env = []string{"REGWATCH_BE_MAIN=" + as, "SECRET=secret", "TERM=xterm-256color", "LANG=C.UTF-8", "PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = p.theirs, p.theirs, p.theirs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	first := p.expect("bindings")
+	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,12 +84,14 @@ func showTerminal(t *testing.T, as string, nohup bool) *onTerminal {
 		for {
 			n, err := ours.Read(b)
 			p.out.Write(b[:n])
+			p.arrived()
 			if err != nil {
 				return
 			}
 		}
 	}()
 	p.sees("WATCHING")
+	p.first = <-first
 	if len(r.Bindings("alice")) != 1 {
 		t.Fatal("not registered")
 	}
@@ -91,6 +106,24 @@ func (p *onTerminal) termios() unix.Termios {
 		p.t.Fatal(err)
 	}
 	return *now
+}
+
+// expect forgets what was written and tells when text was, to the moment.
+func (p *onTerminal) expect(text string) <-chan time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out.reset()
+	p.wanted, p.seen = text, make(chan time.Time, 1)
+	return p.seen
+}
+
+func (p *onTerminal) arrived() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wanted != "" && strings.Contains(p.out.String(), p.wanted) {
+		p.seen <- time.Now()
+		p.wanted = ""
+	}
 }
 
 func (p *onTerminal) sees(text string) {

@@ -20,7 +20,7 @@ import (
 
 // openPTY opens a terminal: what the program writes to its side is read from
 // ours, and nobody answers.
-func openPTY(t *testing.T) (ours, theirs *os.File) {
+func openPTY(t testing.TB) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
