@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"regwatch/internal/config"
 	"regwatch/internal/guard"
 	"regwatch/internal/journal"
+	"regwatch/internal/metrics"
 	"regwatch/internal/trace"
 	"regwatch/ua"
 )
@@ -33,10 +35,12 @@ type crew struct {
 	capture *capture.Writer  // nil: none
 	log     *os.File         // nil: none
 	keyLog  *os.File         // of TLS; nil: none
+	metrics *metrics.Server  // nil: none
 
-	journaled chan struct{} // closed once the journal has every event
-	written   mark          // of the journal
-	broken    chan error    // the first panic on a goroutine of the agents
+	journaled chan struct{}  // closed once the journal has every event
+	counting  sync.WaitGroup // goroutines of the metrics
+	written   mark           // of the journal
+	broken    chan error     // the first panic on a goroutine of the agents
 	leave     bool
 
 	mu         sync.Mutex
@@ -50,6 +54,7 @@ type crewOptions struct {
 	messages   bool           // SIP messages are events, too
 	keyLog     string         // file for the keys of TLS; "": none
 	journal    config.Journal // as the config has it
+	metrics    netip.AddrPort // where figures are shown; zero: nowhere
 	stateDir   string         // "": nothing is kept
 	traceLimit uint32         // messages kept for a screen; 0: none are
 	leave      bool
@@ -124,6 +129,12 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.metrics.IsValid() {
+		if c.metrics, err = metrics.Listen(o.metrics); err != nil {
+			c.closeFiles()
+			return nil, fail(statusUsage, "another port, or none, at listen below [metrics] in the config", "%w", err)
+		}
+	}
 	c.openJournal(e, o)
 	c.group = ua.NewGroup(options)
 	if err := c.group.Start(accounts...); err != nil {
@@ -144,7 +155,22 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 			}
 		}()
 	}
+	if c.metrics != nil {
+		c.count()
+	}
 	return c, nil
+}
+
+// count has the metrics read the stream and answer scrapers, until the end.
+func (c *crew) count() {
+	c.counting.Go(func() {
+		defer guard.Recover(c.panicked)
+		c.metrics.Watch(c.group.Watch(context.Background(), 0))
+	})
+	c.counting.Go(func() {
+		defer guard.Recover(c.panicked)
+		c.complain(c.metrics.Serve())
+	})
 }
 
 // openJournal opens the journal where one is wanted. Without one the run goes
@@ -187,6 +213,9 @@ func (c *crew) where() []string {
 	if c.keyLog != nil {
 		lines = append(lines, "TLS keys "+c.keyLog.Name())
 	}
+	if c.metrics != nil {
+		lines = append(lines, "metrics http://"+c.metrics.Addr()+"/metrics")
+	}
 	return lines
 }
 
@@ -199,6 +228,10 @@ func (c *crew) close(ctx context.Context) {
 	select {
 	case <-c.journaled:
 	case <-time.After(time.Second): // a disk that hangs holds nobody up
+	}
+	if c.metrics != nil {
+		c.complain(c.metrics.Close(ctx))
+		c.counting.Wait()
 	}
 	c.closeFiles()
 }

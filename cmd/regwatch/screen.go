@@ -33,7 +33,7 @@ func screenCommand(e *env, flags *agentFlags, args []string) error {
 		limit = defaultTraceLimit
 	}
 	crew, err := start(e, accounts, crewOptions{
-		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, stateDir: e.stateDir, traceLimit: limit, leave: flags.leave,
+		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, metrics: c.Metrics, stateDir: e.stateDir, traceLimit: limit, leave: flags.leave,
 	})
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func watchAccounts(e *env, accounts []ua.Account, c *config.Config, flags *agent
 	override(accounts, on)
 	askLazily(e, accounts)
 	crew, err := start(e, accounts, crewOptions{
-		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, stateDir: e.stateDir, leave: flags.leave,
+		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, metrics: c.Metrics, stateDir: e.stateDir, leave: flags.leave,
 		messages: o.messages,
 	})
 	if err != nil {

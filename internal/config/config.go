@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,7 @@ type Config struct {
 	Accounts []ua.Account // in the order of the file; each has a name of its own
 	Journal  Journal
 	UI       UI
+	Metrics  netip.AddrPort // of the loopback, where figures are shown; zero: nowhere
 
 	// Warnings are lines for the user about what the file says and this version
 	// does not do, and about secrets that others may read.

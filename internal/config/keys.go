@@ -90,7 +90,7 @@ var keys = slices.Concat([]key{
 	{name: "ui.trace_limit", set: number(func(p place) *uint32 { return &p.config.UI.TraceLimit }, 1, 1_000_000)},
 	{name: "journal.file", set: journalFile},
 	{name: "journal.max_size", set: size(func(p place) *int64 { return &p.config.Journal.MaxSize })},
-	{name: "metrics.listen", set: listenAddress, idle: true},
+	{name: "metrics.listen", set: listenAddress},
 })
 
 // policyKeys are the keys of [account.on], one for each kick.

@@ -308,11 +308,13 @@ func journalFile(p place, value any) error {
 	return nil
 }
 
-func listenAddress(_ place, value any) error {
+func listenAddress(p place, value any) error {
 	s, _ := value.(string)
-	if _, err := netip.ParseAddrPort(s); err != nil {
-		return mustBe("an address and a port, such as \"127.0.0.1:9100\"")
+	at, err := netip.ParseAddrPort(s)
+	if err != nil || !at.Addr().IsLoopback() {
+		return mustBe("an address of the loopback and a port, such as \"127.0.0.1:9100\"")
 	}
+	p.config.Metrics = at
 	return nil
 }
 
