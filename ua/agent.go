@@ -101,6 +101,7 @@ type Agent struct {
 
 	state   *stateFile
 	notices []string
+	beginAt time.Time // zero: it has begun, or a person did it
 	leaving *goodbye
 
 	cause    uint64 // number in the trace of the message that is being handled; 0: none
@@ -157,11 +158,12 @@ type (
 
 // inboxSize bounds what waits for an agent. More than that, and the network's
 // own queues fill, which is where floods are dropped.
-const inboxSize = 256
+const inboxSize = 64
 
-func startAgent(g *Group, account Account) *Agent {
+// startAgent makes the agent of an account, which begins by itself at a time.
+func startAgent(g *Group, account Account, beginAt time.Time) *Agent {
 	a := &Agent{
-		group: g, account: account,
+		group: g, account: account, beginAt: beginAt,
 		inbox: make(chan any, inboxSize), done: make(chan struct{}),
 		creds: &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
 		reg: registration{
@@ -218,7 +220,8 @@ func (a *Agent) post(input any) {
 
 func (a *Agent) run() {
 	a.remember()
-	a.begin(a.group.now())
+	a.notice(a.group.now())
+	a.tick(a.group.now())
 	a.flush(a.group.now())
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
@@ -244,10 +247,15 @@ func (a *Agent) run() {
 	}
 }
 
-func (a *Agent) begin(now time.Time) {
+// notice tells what there is to know before it begins.
+func (a *Agent) notice(now time.Time) {
 	for _, notice := range a.notices {
 		a.tell(now, notice, RegistrationDetail{State: Registering, AOR: a.account.AOR, Reason: notice})
 	}
+}
+
+func (a *Agent) begin(now time.Time) {
+	a.beginAt = time.Time{}
 	if !a.account.WatchOnly {
 		a.apply(a.reg.want(regBind, now), now)
 		return
@@ -318,12 +326,14 @@ func (a *Agent) command(c Command, now time.Time) {
 		if a.account.WatchOnly {
 			return
 		}
+		a.beginAt = time.Time{}
 		a.reaction.automatic, a.reaction.war = false, nil
 		a.reaction.acted()
 		a.reaction.automatic = false
 		a.reg.failures = 0 // what a person begins is not backed off from
 		a.apply(a.reg.want(regBind, now), now)
 	case DoUnregister:
+		a.beginAt = time.Time{}
 		a.reaction.clear() // also what was to happen by itself
 		a.apply(a.reg.want(regUnbind, now), now)
 	case DoQuery:
@@ -352,6 +362,7 @@ func (a *Agent) goodbye(g goodbye, now time.Time) {
 	}
 	g.leave = g.leave || a.account.Leave
 	a.leaving = &g
+	a.beginAt = time.Time{}
 	a.reaction.clear()
 	a.poller.stop()
 	a.reg.retryAt, a.reg.refreshAt, a.sub.retryAt = time.Time{}, time.Time{}, time.Time{}
@@ -429,6 +440,9 @@ func (a *Agent) apply(effects []effect, now time.Time) {
 
 func (a *Agent) tick(now time.Time) {
 	a.snapshot = true
+	if due(a.beginAt, now) {
+		a.begin(now)
+	}
 	if a.leaving == nil && a.reaction.due(now) {
 		a.reaction.acted()
 		a.apply(a.reg.want(regBind, now), now)
@@ -471,7 +485,7 @@ func (a *Agent) tick(now time.Time) {
 func (a *Agent) next() time.Time {
 	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(earliest(a.reaction.next(), a.askAll), a.tellBy))
 	at = earliest(at, earliest(a.poller.at, earliest(a.truths.again, earliest(a.truths.verifyAt, a.scrutiny.lapseToldBy))))
-	at = earliest(at, a.keep.next())
+	at = earliest(at, earliest(a.keep.next(), a.beginAt))
 	if len(a.goneAt) > 0 {
 		at = earliest(at, a.goneAt[0])
 	}

@@ -31,6 +31,9 @@ type Options struct {
 	// the program.
 	OnPanic func(error)
 	Now     func() time.Time // the wall clock; nil: time.Now
+	// Rate is how many accounts begin in a second, in the order in which they are
+	// given; 0: all at once.
+	Rate float64
 }
 
 // Group runs the agents of one process: they share its sockets, and its hub
@@ -91,18 +94,20 @@ func NewGroup(o Options) *Group {
 // names the account; it wraps a *FieldError where a setting is wrong.
 func (g *Group) Start(accounts ...Account) error {
 	var names []string
+	taken := make(map[string]bool, len(accounts))
 	accounts = slices.Clone(accounts)
 	for i := range accounts {
 		if err := accounts[i].Check(); err != nil {
 			return fmt.Errorf("account %q: %w", accounts[i].AOR, err)
 		}
 		accounts[i] = accounts[i].withDefaults()
-		if slices.Contains(names, accounts[i].Name) {
+		if taken[accounts[i].Name] {
 			accounts[i].Name = accounts[i].AOR
 		}
-		if slices.Contains(names, accounts[i].Name) {
+		if taken[accounts[i].Name] {
 			return fmt.Errorf("account %q: %w", accounts[i].AOR, &FieldError{"name", fmt.Sprintf("%q is used twice", accounts[i].Name), ""})
 		}
+		taken[accounts[i].Name] = true
 		names = append(names, accounts[i].Name)
 	}
 	g.hub.publish("", nil, []news{{
@@ -116,8 +121,13 @@ func (g *Group) Start(accounts ...Account) error {
 	}
 	g.vigil.Add(1)
 	go g.keepVigil()
-	for _, account := range accounts {
-		g.agents = append(g.agents, startAgent(g, account))
+	now := g.now()
+	for i, account := range accounts {
+		beginAt := now
+		if g.options.Rate > 0 {
+			beginAt = now.Add(time.Duration(float64(i) * float64(time.Second) / g.options.Rate))
+		}
+		g.agents = append(g.agents, startAgent(g, account, beginAt))
 	}
 	return nil
 }

@@ -1,8 +1,10 @@
 package ua
 
 import (
+	"container/list"
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,19 +21,27 @@ const messagesKept = 64 << 20
 type hub struct {
 	run string
 
-	mu        sync.Mutex
-	seq       uint64
-	events    []Event // a ring once it is full; the newest has number seq
-	oldest    uint64  // the number before the oldest that is kept
-	messages  int     // bytes of the SIP messages in events
-	accounts  []string
-	snapshots map[string]*Snapshot
-	closed    bool
-	changed   chan struct{} // closed and replaced at each change
+	mu       sync.Mutex
+	seq      uint64
+	events   []Event                  // a ring once it is full; the newest has number seq
+	oldest   uint64                   // the number before the oldest that is kept
+	messages int                      // bytes of the SIP messages in events
+	changes  uint64                   // of snapshots, counted
+	latest   list.List                // a state an account, the one that changed last at the end
+	places   map[string]*list.Element // in latest, by account
+	closed   bool
+	changed  chan struct{} // closed and replaced at each change
 }
 
 func newHub(run string) *hub {
-	return &hub{run: run, snapshots: make(map[string]*Snapshot), changed: make(chan struct{})}
+	return &hub{run: run, places: make(map[string]*list.Element), changed: make(chan struct{})}
+}
+
+// state is the last snapshot of an account, and the number of the change that
+// brought it: a watcher looks at those only that changed since it looked.
+type state struct {
+	change   uint64
+	snapshot *Snapshot
 }
 
 // news is an event that has no number yet.
@@ -44,10 +54,10 @@ type news struct {
 
 // publish adds events of one account and its state after them; nil keeps the
 // state that was.
-func (h *hub) publish(account string, snapshot *Snapshot, list []news) {
+func (h *hub) publish(account string, snapshot *Snapshot, told []news) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, n := range list {
+	for _, n := range told {
 		h.seq++
 		event := Event{Run: h.run, Seq: h.seq, Time: n.at, Account: account, Summary: n.summary, Detail: n.detail, Message: n.message}
 		if h.seq-h.oldest > eventsKept {
@@ -63,10 +73,13 @@ func (h *hub) publish(account string, snapshot *Snapshot, list []news) {
 		}
 	}
 	if snapshot != nil {
-		if h.snapshots[account] == nil {
-			h.accounts = append(h.accounts, account)
+		h.changes++
+		if place := h.places[account]; place != nil {
+			*place.Value.(*state) = state{h.changes, snapshot}
+			h.latest.MoveToBack(place)
+		} else {
+			h.places[account] = h.latest.PushBack(&state{h.changes, snapshot})
 		}
-		h.snapshots[account] = snapshot
 	}
 	h.wake()
 }
@@ -103,12 +116,12 @@ func (h *hub) close() {
 // watch yields what changed since the yield before; see Group.Watch.
 func (h *hub) watch(ctx context.Context, since uint64) iter.Seq[Update] {
 	return func(yield func(Update) bool) {
-		shown := make(map[string]*Snapshot)
+		shown := uint64(0) // the change up to which snapshots were given
 		first := true
 		for {
 			h.mu.Lock()
 			update := h.since(since, shown)
-			since = h.seq
+			since, shown = h.seq, h.changes
 			changed, closed := h.changed, h.closed
 			h.mu.Unlock()
 			if first || len(update.Snapshots)+len(update.Events) > 0 {
@@ -129,15 +142,14 @@ func (h *hub) watch(ctx context.Context, since uint64) iter.Seq[Update] {
 	}
 }
 
-// since is called with the lock held; it notes in shown what it gives.
-func (h *hub) since(since uint64, shown map[string]*Snapshot) Update {
+// since is what came after an event and after a change; it is called with the
+// lock held. It costs as much as there is to give, however many accounts there are.
+func (h *hub) since(since, shown uint64) Update {
 	var update Update
-	for _, account := range h.accounts {
-		if s := h.snapshots[account]; shown[account] != s {
-			shown[account] = s
-			update.Snapshots = append(update.Snapshots, s)
-		}
+	for at := h.latest.Back(); at != nil && at.Value.(*state).change > shown; at = at.Prev() {
+		update.Snapshots = append(update.Snapshots, at.Value.(*state).snapshot)
 	}
+	slices.Reverse(update.Snapshots)
 	if since > h.seq {
 		since = 0 // a number of another run
 	}

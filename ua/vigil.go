@@ -79,6 +79,7 @@ func (a *Agent) clockJumped(j clockJumped, now time.Time) {
 		a.reg.shift(j.by)
 		a.sub.shift(j.by)
 		a.reaction.shift(j.by)
+		shift(j.by, &a.beginAt)
 	}
 	a.renewAll(cause, now)
 }

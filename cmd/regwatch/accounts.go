@@ -13,6 +13,16 @@ import (
 	"regwatch/ua"
 )
 
+const (
+	// defaultRate lets a hundred accounts begin at once, to a person, and is nothing
+	// to a registrar that is fit for a thousand.
+	defaultRate = 200
+	// mostAccounts is what one run may have; each holds a descriptor, for its state.
+	mostAccounts = 100_000
+	// mostNamed is how many names of accounts a message lists.
+	mostNamed = 20
+)
+
 // agentFlags are the flags of every command that runs agents.
 type agentFlags struct {
 	config     string
@@ -20,6 +30,8 @@ type agentFlags struct {
 	log, trace string
 	keyLog     string
 	leave      bool
+	count      int     // accounts made of a template; 0: one
+	rate       float64 // accounts that begin in a second
 	// For the account of the command line.
 	transport, proxy, user, passwordEnv, ca string
 }
@@ -37,6 +49,23 @@ func (f *agentFlags) register(set *pflag.FlagSet) {
 	set.BoolVar(&f.leave, "leave", false, "end without unregistering")
 }
 
+// registerMany adds the flags for many accounts.
+func (f *agentFlags) registerMany(set *pflag.FlagSet) {
+	set.IntVar(&f.count, "count", 1, "make `N` accounts of each template, such as sip:user{n}@example.com or sip:{n:04}@example.com")
+	set.Float64Var(&f.rate, "rate", defaultRate, "let `R` accounts begin in a second; 0: all at once")
+}
+
+// checkMany checks the flags for many accounts.
+func (f *agentFlags) checkMany() error {
+	switch {
+	case f.count < 1 || f.count > mostAccounts:
+		return fail(statusUsage, "", "--count: %d is not from 1 to %d", f.count, mostAccounts)
+	case !(f.rate >= 0):
+		return fail(statusUsage, "", "--rate: %v is no rate", f.rate)
+	}
+	return nil
+}
+
 // registerRecording adds the flags that say what is written down.
 func (f *agentFlags) registerRecording(set *pflag.FlagSet) {
 	set.StringVar(&f.log, "log", "", "append the program's own log to `FILE`")
@@ -47,11 +76,19 @@ func (f *agentFlags) registerRecording(set *pflag.FlagSet) {
 // an account of the command line is empty. Warnings go to standard error.
 func (f *agentFlags) settings(e *env, args []string) ([]ua.Account, *config.Config, error) {
 	if len(args) == 1 {
-		account, err := f.commandLine(args[0])
-		if err != nil {
-			return nil, nil, err
+		count := max(f.count, 1)
+		if count > 1 && !config.IsTemplate(args[0]) {
+			return nil, nil, fail(statusUsage, "regwatch watch --count 100 'sip:user{n}@example.com'", "--count: %q has no {n} for the number", args[0])
 		}
-		return []ua.Account{account}, &config.Config{}, nil
+		var accounts []ua.Account
+		for n := 1; n <= count; n++ {
+			account, err := f.commandLine(args[0], n)
+			if err != nil {
+				return nil, nil, err
+			}
+			accounts = append(accounts, account)
+		}
+		return accounts, &config.Config{}, nil
 	}
 	for flag, value := range map[string]string{"--transport": f.transport, "--proxy": f.proxy, "--user": f.user, "--password-env": f.passwordEnv, "--ca": f.ca} {
 		if value != "" {
@@ -65,7 +102,7 @@ func (f *agentFlags) settings(e *env, args []string) ([]ua.Account, *config.Conf
 			return nil, nil, fail(statusUsage, noConfigHint, "no config: %w", err)
 		}
 	}
-	c, err := config.Load(file)
+	c, err := config.Load(file, max(f.count, 1))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, fail(statusUsage, noConfigHint, "no config: looked for %s", file)
@@ -81,14 +118,14 @@ func (f *agentFlags) settings(e *env, args []string) ([]ua.Account, *config.Conf
 	return accounts, c, err
 }
 
-// commandLine makes an account of an address and its flags.
-func (f *agentFlags) commandLine(aor string) (ua.Account, error) {
+// commandLine makes the n-th account of an address and its flags.
+func (f *agentFlags) commandLine(aor string, n int) (ua.Account, error) {
 	if f.config != "" || len(f.names) > 0 {
 		return ua.Account{}, fail(statusUsage, "regwatch --help", "an address on the command line and --config or --account exclude each other")
 	}
-	a := ua.Account{AOR: aor, Transport: f.transport, Username: f.user, TLS: ua.TLS{CAFile: f.ca}}
+	a := ua.Account{AOR: config.Numbered(aor, n), Transport: f.transport, Username: config.Numbered(f.user, n), TLS: ua.TLS{CAFile: f.ca}}
 	if f.proxy != "" {
-		a.OutboundProxy = []string{f.proxy}
+		a.OutboundProxy = []string{config.Numbered(f.proxy, n)}
 	}
 	if f.passwordEnv != "" {
 		a.Password = config.FromEnv(f.passwordEnv)
@@ -124,11 +161,15 @@ func chosen(all []ua.Account, names []string) ([]ua.Account, error) {
 	for _, a := range all {
 		known = append(known, a.Name)
 	}
+	listed := quoted(known[:min(len(known), mostNamed)])
+	if len(known) > mostNamed {
+		listed += fmt.Sprintf(" and %d more", len(known)-mostNamed)
+	}
 	var some []ua.Account
 	for _, name := range names {
 		i := slices.Index(known, name)
 		if i < 0 {
-			return nil, fail(statusUsage, "", "account %q is not in the config; there are %s", name, quoted(known))
+			return nil, fail(statusUsage, "", "account %q is not in the config; there are %s", name, listed)
 		}
 		if !slices.ContainsFunc(some, func(a ua.Account) bool { return a.Name == name }) {
 			some = append(some, all[i])

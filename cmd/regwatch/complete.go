@@ -91,7 +91,7 @@ func accountNames(e *env, cmd *cobra.Command) []string {
 			return nil
 		}
 	}
-	c, err := config.Load(file)
+	c, err := config.Load(file, 1)
 	if err != nil {
 		return nil
 	}

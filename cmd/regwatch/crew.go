@@ -58,6 +58,7 @@ type crewOptions struct {
 	stateDir   string         // "": nothing is kept
 	traceLimit uint32         // messages kept for a screen; 0: none are
 	leave      bool
+	rate       float64 // accounts that begin in a second; 0: all at once
 }
 
 // openLog sends the log to its file. It comes before anything that may log.
@@ -115,7 +116,7 @@ func record(e *env, o crewOptions) (*crew, ua.Options, error) {
 		c.closeFiles()
 		return nil, ua.Options{}, err
 	}
-	options := ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Messages: o.messages, Version: buildVersion().version, OnPanic: c.panicked}
+	options := ua.Options{Network: e.network, StateDir: o.stateDir, Trace: c.ring, Rate: o.rate, Messages: o.messages, Version: buildVersion().version, OnPanic: c.panicked}
 	if c.keyLog != nil {
 		options.KeyLog = c.keyLog
 		say(e.stderr, "warning: the keys of TLS connections go to "+c.keyLog.Name()+": whoever reads it reads everything")

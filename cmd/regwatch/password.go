@@ -15,7 +15,7 @@ var errInterrupted = errors.New("interrupted")
 // askLazily lets accounts without a password ask for it on the terminal when a
 // registrar wants it. Without a terminal there is nobody to ask.
 func askLazily(e *env, accounts []ua.Account) {
-	if !e.inTerminal {
+	if !e.inTerminal || tooManyToAsk(accounts) {
 		return
 	}
 	var one sync.Mutex // several accounts may be challenged at once
@@ -33,9 +33,20 @@ func askLazily(e *env, accounts []ua.Account) {
 	}
 }
 
+// tooManyToAsk reports whether nobody would type the passwords that are lacking.
+func tooManyToAsk(accounts []ua.Account) bool {
+	lacking := 0
+	for _, a := range accounts {
+		if a.Password == nil && a.HA1 == "" {
+			lacking++
+		}
+	}
+	return lacking > mostNamed
+}
+
 // askNow asks before the screen takes the terminal: then nobody can be asked.
 func askNow(e *env, accounts []ua.Account) error {
-	if !e.inTerminal {
+	if !e.inTerminal || tooManyToAsk(accounts) {
 		return nil
 	}
 	for i := range accounts {

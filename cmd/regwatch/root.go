@@ -48,6 +48,7 @@ Without an address it takes the accounts of the config file.`,
 		return fail(statusUsage, helpHint(cmd), "%w", err)
 	})
 	flags.register(root.Flags())
+	flags.registerMany(root.Flags())
 	root.AddCommand(demoCommand(e), initCommand(e), watchCommand(e), probeCommand(e), labCommand(e), decodeCommand(e), versionCommand(e))
 	for _, cmd := range append(root.Commands(), root) {
 		completeFlags(e, cmd)

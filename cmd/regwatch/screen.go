@@ -17,13 +17,16 @@ import (
 // screenCommand is regwatch without a command: the screen, or watch where there
 // is no terminal to draw on.
 func screenCommand(e *env, flags *agentFlags, args []string) error {
+	if err := flags.checkMany(); err != nil {
+		return err
+	}
 	accounts, c, err := flags.settings(e, args)
 	if err != nil {
 		return err
 	}
 	if !e.outTerminal {
 		say(e.stderr, "standard output is no terminal: running as watch")
-		return watchAccounts(e, accounts, c, flags, watchOptions{})
+		return watchAccounts(e, accounts, c, flags, watchOptions{summary: len(accounts) > mostLines})
 	}
 	if err := askNow(e, accounts); err != nil {
 		return err
@@ -34,6 +37,7 @@ func screenCommand(e *env, flags *agentFlags, args []string) error {
 	}
 	crew, err := start(e, accounts, crewOptions{
 		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, metrics: c.Metrics, stateDir: e.stateDir, traceLimit: limit, leave: flags.leave,
+		rate: flags.rate,
 	})
 	if err != nil {
 		return err

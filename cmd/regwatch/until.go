@@ -32,6 +32,8 @@ type goal struct {
 	names    []string
 	all      bool // on each account, not on any
 	accounts map[string]*attempt
+	// Of accounts, so that no event looks at all of them.
+	reached, lost int
 }
 
 // attempt is how far one account has come.
@@ -75,10 +77,14 @@ func (g *goal) feed(e ua.Event) (over bool, err error) {
 	if !g.waits() || a == nil {
 		return false, nil
 	}
+	reached, lost := a.counts()
 	if g.matches(e) {
 		a.reached = true
 	}
 	g.attempted(a, e)
+	reachedNow, lostNow := a.counts()
+	g.reached += reachedNow - reached
+	g.lost += lostNow - lost
 	return g.verdict()
 }
 
@@ -162,27 +168,40 @@ func answer(status int, reason string) string {
 // verdict weighs the accounts: without --all one that reaches the goal is
 // enough, and the run is lost when none can; with it, all have to.
 func (g *goal) verdict() (over bool, err error) {
-	reached, lost := 0, 0
-	var worst *attempt
-	for _, a := range g.accounts {
-		switch {
-		case a.reached:
-			reached++
-		case a.lost != 0:
-			lost++
-			// Of several, a refusal says more than silence.
-			if worst == nil || a.lost < worst.lost || a.lost == worst.lost && a.why < worst.why {
-				worst = a
-			}
-		}
-	}
 	switch {
-	case reached == len(g.accounts) || reached > 0 && !g.all:
+	case g.reached == len(g.accounts) || g.reached > 0 && !g.all:
 		return true, nil
-	case lost == len(g.accounts) || lost > 0 && g.all:
+	case g.lost == len(g.accounts) || g.lost > 0 && g.all:
+		worst := g.worst()
 		return true, fail(worst.lost, "", "%s", worst.why)
 	}
 	return false, nil
+}
+
+// worst is the account that says most about why the run is lost: a refusal says
+// more than silence.
+func (g *goal) worst() (worst *attempt) {
+	for _, a := range g.accounts {
+		if a.reached || a.lost == 0 {
+			continue
+		}
+		if worst == nil || a.lost < worst.lost || a.lost == worst.lost && a.why < worst.why {
+			worst = a
+		}
+	}
+	return worst
+}
+
+// counts is what the account counts for: 1 where it has reached the goal, 1 where
+// it is lost and has not.
+func (a *attempt) counts() (reached, lost int) {
+	switch {
+	case a.reached:
+		return 1, 0
+	case a.lost != 0:
+		return 0, 1
+	}
+	return 0, 0
 }
 
 // timedOut is the error of --timeout: while every first attempt was still under

@@ -25,6 +25,8 @@ type watchOptions struct {
 	all     bool
 	timeout time.Duration
 	on      string
+	// summary writes lines that sum up instead of a line an event.
+	summary bool
 	// messages adds the SIP messages.
 	messages bool
 }
@@ -37,6 +39,10 @@ func watchCommand(e *env) *cobra.Command {
 		Short: "The same without a screen: a line an event",
 		Long: `Registers and watches like the screen, and writes a line for each event. It runs
 until a signal, then unregisters; with --until it ends at the first event named.
+
+With more than 50 accounts, or with --summary, lines sum up instead: how many are
+registered and watched, and the kicks since the start, by event. What happened to
+each is in the journal, and with --json.
 
 A line has the time, the account where there are several, what it is about, and
 a sentence; what takes our contact off says KICKED. With --json it is an object,
@@ -55,6 +61,7 @@ config wrong.`,
   regwatch watch --json sip:alice@example.com | jq 'select(.kind == "contact")'
   regwatch watch --until registered --timeout 10s
   regwatch watch --until kicked --on never && echo "somebody took us off"
+  regwatch watch --count 1000 --rate 50 'sip:user{n}@example.com'
   regwatch watch --on deactivated=auto,probation=auto`,
 		Args: atMostOneAOR,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -66,18 +73,26 @@ config wrong.`,
 			if cmd.Flags().Changed("timeout") && o.timeout <= 0 {
 				return fail(statusUsage, "regwatch watch --until registered --timeout 10s", "--timeout: %s is no time to wait", o.timeout)
 			}
+			if err := flags.checkMany(); err != nil {
+				return err
+			}
 			accounts, c, err := flags.settings(e, args)
 			if err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("summary") {
+				o.summary = len(accounts) > mostLines
 			}
 			return watchAccounts(e, accounts, c, &flags, o)
 		},
 	}
 	flags.register(cmd.Flags())
+	flags.registerMany(cmd.Flags())
 	cmd.Flags().BoolVar(&o.json, "json", false, "write a JSON object a line")
 	cmd.Flags().StringVar(&o.until, "until", "", "end at the first of these events: `NAME[,NAME...]`")
 	cmd.Flags().BoolVar(&o.all, "all", false, "with --until: on each account, not on any")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "with --until: wait no longer than `DURATION`, such as 30s")
+	cmd.Flags().BoolVar(&o.summary, "summary", false, fmt.Sprintf("sum up in at most a line a second (default: with more than %d accounts)", mostLines))
 	cmd.Flags().BoolVar(&o.messages, "trace-messages", false, "add the SIP messages, secrets masked")
 	cmd.Flags().StringVar(&o.on, "on", "", "`POLICY` at a kick (ask, auto, never), or EVENT=POLICY,...")
 	return cmd
@@ -97,7 +112,7 @@ func watchAccounts(e *env, accounts []ua.Account, c *config.Config, flags *agent
 	askLazily(e, accounts)
 	crew, err := start(e, accounts, crewOptions{
 		log: flags.log, trace: flags.trace, keyLog: cmp.Or(flags.keyLog, e.keyLog), journal: c.Journal, metrics: c.Metrics, stateDir: e.stateDir, leave: flags.leave,
-		messages: o.messages,
+		messages: o.messages, rate: flags.rate,
 	})
 	if err != nil {
 		return err
@@ -116,7 +131,13 @@ func follow(e *env, c *crew, g *goal, o watchOptions) error {
 	go func() {
 		defer close(streamed)
 		defer guard.Recover(c.panicked)
-		if err := pour(e, c, o.json, written, decided); err != nil {
+		var err error
+		if o.summary && !o.json {
+			err = pourSummary(e, c, written, decided)
+		} else {
+			err = pour(e, c, o.json, written, decided)
+		}
+		if err != nil {
 			unwritable <- err
 		}
 	}()

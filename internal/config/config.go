@@ -57,14 +57,15 @@ func Default() (string, error) {
 	return filepath.Join(dir, "regwatch", "config.toml"), nil
 }
 
-// Load reads and checks a config file. A file that cannot be read gives the
+// Load reads and checks a config file. count, from 1, is how many accounts are made
+// of each whose aor is a template; with more than one there has to be such. A file that cannot be read gives the
 // system's error; one that is wrong gives tables.Faults.
-func Load(path string) (*Config, error) {
+func Load(path string, count int) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	c, secret, err := parse(path, string(text))
+	c, secret, err := parse(path, string(text), count)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +95,16 @@ func Account(file string, blocks []tables.Block, account ua.Account) (_ ua.Accou
 func readableByOthers(mode fs.FileMode) bool { return mode.Perm()&0o044 != 0 }
 
 // parse reads the text of a config file; secret tells that a password is in it.
-func parse(path, text string) (c *Config, secret bool, err error) {
+func parse(path, text string, count int) (c *Config, secret bool, err error) {
 	blocks, err := tables.Read(path, text)
 	if err != nil {
 		return nil, false, err
 	}
 	r := reader{config: &Config{File: path}}
+	blocks, templates := numbered(blocks, count)
+	if count > 1 && !templates {
+		r.fault(1, "account", "has no template to make %d accounts of; write something like aor = \"sip:user{n}@example.com\"", count)
+	}
 	for _, b := range blocks {
 		r.block(b)
 	}
@@ -109,6 +114,9 @@ func parse(path, text string) (c *Config, secret bool, err error) {
 	r.names()
 	if len(r.faults) > 0 {
 		slices.SortStableFunc(r.faults, func(a, b *tables.Fault) int { return a.Line - b.Line })
+		if count > 1 { // each of the accounts made of a template has the same
+			r.faults = slices.CompactFunc(r.faults, func(a, b *tables.Fault) bool { return a.Line == b.Line && a.Key == b.Key })
+		}
 		return nil, false, r.faults
 	}
 	for _, d := range r.drafts {
@@ -295,7 +303,10 @@ func (r *reader) names() {
 		if d.Name == "" {
 			continue
 		}
-		if other, ok := taken[d.Name]; ok {
+		if other, ok := taken[d.Name]; ok && other.line == d.line {
+			r.fault(d.lines["name"], "name", "is %q for all accounts of the template; put {n} into it", d.Name)
+			continue
+		} else if ok {
 			r.fault(d.lines["name"], "name", "is %q, which the account of line %d has already", d.Name, other.line)
 			continue
 		}

@@ -72,7 +72,7 @@ func TestFaultLines(t *testing.T) {
 					text.WriteString(strings.Join(lines, "\n") + "\n")
 				}
 				for ending, text := range map[string]string{"LF": text.String(), "CRLF": strings.ReplaceAll(text.String(), "\n", "\r\n")} {
-					_, _, err := parse("c.toml", text)
+					_, _, err := parse("c.toml", text, 1)
 					var faults tables.Faults
 					if !errors.As(err, &faults) {
 						t.Fatalf("%s: got %v, want a fault", ending, err)
@@ -122,7 +122,7 @@ func TestFaults(t *testing.T) {
 		{"metrics for everybody", "[metrics]\nlisten = \"0.0.0.0:9100\"", `c.toml:2: key "metrics.listen": is "0.0.0.0:9100", must be an address of the loopback and a port, such as "127.0.0.1:9100"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, _, err := parse("c.toml", c.text)
+			_, _, err := parse("c.toml", c.text, 1)
 			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("\n got %v\nwant %s", err, c.want)
 			}
@@ -132,7 +132,7 @@ func TestFaults(t *testing.T) {
 
 // TestFaultsInOrder: one read tells everything that is wrong.
 func TestFaultsInOrder(t *testing.T) {
-	_, _, err := parse("c.toml", "[[account]]\nname = \"x\"\n[ui]\nbell = 1\n[[account]]\naor = \"sip:a@b\"\nq = 2\n")
+	_, _, err := parse("c.toml", "[[account]]\nname = \"x\"\n[ui]\nbell = 1\n[[account]]\naor = \"sip:a@b\"\nq = 2\n", 1)
 	want := `c.toml:1: key "aor": is missing; write something like sip:you@example.com
 c.toml:4: key "ui.bell": is 1, must be true or false
 c.toml:7: key "q": is 2, must be a number from 0 to 1 with at most three decimals`
@@ -169,7 +169,7 @@ trace_limit = 10
 file = ""
 max_size = "2 MB"
 `
-	c, _, err := parse("c.toml", "\ufeff"+text)
+	c, _, err := parse("c.toml", "\ufeff"+text, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ max_size = "2 MB"
 
 // TestInlineTable: a table written as a value is as good as one with a header.
 func TestInlineTable(t *testing.T) {
-	c, _, err := parse("c.toml", `account = [{aor = "sip:a@b", on = {absent = "auto"}}, {aor = "sip:c@b"}]`)
+	c, _, err := parse("c.toml", `account = [{aor = "sip:a@b", on = {absent = "auto"}}, {aor = "sip:c@b"}]`, 1)
 	if err != nil || len(c.Accounts) != 2 || c.Accounts[0].On[ua.KickAbsent] != ua.Auto {
 		t.Errorf("got %+v, %v", c, err)
 	}
@@ -218,7 +218,7 @@ func TestWarnings(t *testing.T) {
 		file + ":8: outbound_proxy: only the first has an effect yet in this version",
 		file + ": holds a password, and others may read it: chmod 600 " + file,
 	}
-	c, err := Load(file)
+	c, err := Load(file, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,13 +231,13 @@ func TestWarnings(t *testing.T) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err = Load(file); err != nil || len(c.Warnings) != 1 {
+	if c, err = Load(file, 1); err != nil || len(c.Warnings) != 1 {
 		t.Errorf("0600: %v, %q", err, c.Warnings)
 	}
 }
 
 func TestLoadMissing(t *testing.T) {
-	if _, err := Load(filepath.Join(t.TempDir(), "none.toml")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none.toml"), 1); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -63,12 +63,12 @@ func TestExampleComplete(t *testing.T) {
 // TestExampleLoads: the example is a config as it stands, and with everything
 // on but the other ways to a password or a key, and files that are not here.
 func TestExampleLoads(t *testing.T) {
-	c, _, err := parse("config.example.toml", regwatch.ExampleConfig)
+	c, _, err := parse("config.example.toml", regwatch.ExampleConfig, 1)
 	if err != nil || len(c.Accounts) != 1 || c.Accounts[0].AOR != "sip:alice@example.com" || len(c.Warnings) > 0 {
 		t.Fatalf("as it stands: %+v, %v", c, err)
 	}
 	other := regexp.MustCompile(`(?m)^(password_.*|ha1|aka_opc|[a-z]+_file) = .*$`)
-	c, secret, err := parse("config.example.toml", other.ReplaceAllString(uncommented(), ""))
+	c, secret, err := parse("config.example.toml", other.ReplaceAllString(uncommented(), ""), 1)
 	if err != nil {
 		t.Fatalf("all on: %v", err)
 	}

@@ -28,7 +28,7 @@ func (s *Stack) Attach(user string, deliver func(*Incoming)) *Box {
 	for n := 2; user != "" && s.boxOf(box.user) != nil; n++ {
 		box.user = fmt.Sprintf("%s-%d", user, n)
 	}
-	s.boxes = append(s.boxes, box)
+	s.boxes[box.user] = append(s.boxes[box.user], box)
 	return box
 }
 
@@ -55,7 +55,10 @@ func (b *Box) OnUnreachable(f func(Unreachable)) {
 func (b *Box) Detach() {
 	b.stack.mu.Lock()
 	defer b.stack.mu.Unlock()
-	b.stack.boxes = slices.DeleteFunc(b.stack.boxes, func(other *Box) bool { return other == b })
+	others := slices.DeleteFunc(b.stack.boxes[b.user], func(other *Box) bool { return other == b })
+	if b.stack.boxes[b.user] = others; len(others) == 0 {
+		delete(b.stack.boxes, b.user)
+	}
 	for _, callID := range b.callIDs {
 		if b.stack.byCallID[callID] == b {
 			delete(b.stack.byCallID, callID)
@@ -75,10 +78,8 @@ func (b *Box) Forget(callID string) {
 
 // boxOf is called with the stack locked.
 func (s *Stack) boxOf(user string) *Box {
-	for _, box := range s.boxes {
-		if box.user == user {
-			return box
-		}
+	if boxes := s.boxes[user]; len(boxes) > 0 {
+		return boxes[0]
 	}
 	return nil
 }

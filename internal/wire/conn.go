@@ -111,9 +111,12 @@ func isSIP(datagram []byte) bool {
 
 func (s *Stack) record(direction trace.Direction, local, remote netip.AddrPort, raw []byte) {
 	s.mu.Lock()
-	taps := maps.Clone(s.taps)
+	var taps map[string]*trace.Ring
+	if len(s.taps) > 0 {
+		taps = maps.Clone(s.taps)
+	}
 	s.mu.Unlock()
-	if s.options.Trace == nil && len(taps) == 0 {
+	if s.options.Trace == nil && taps == nil {
 		return
 	}
 	m := trace.Message{

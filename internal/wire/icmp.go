@@ -23,9 +23,11 @@ func (u Unreachable) String() string {
 func (s *Stack) unreachable(u Unreachable) {
 	s.mu.Lock()
 	var tell []func(Unreachable)
-	for _, box := range s.boxes {
-		if box.unreachable != nil {
-			tell = append(tell, box.unreachable)
+	for _, boxes := range s.boxes {
+		for _, box := range boxes {
+			if box.unreachable != nil {
+				tell = append(tell, box.unreachable)
+			}
 		}
 	}
 	s.mu.Unlock()

@@ -35,10 +35,18 @@ type Network interface {
 // System is the machine's own network. The zero value is ready.
 type System struct{}
 
+// readBuffer is room for what comes at once where many accounts share a socket: a
+// registrar that kicks all of them. What finds none is sent again after 500 ms.
+const readBuffer = 4 << 20
+
 // ListenPacket opens a UDP socket.
 func (System) ListenPacket(ctx context.Context, local netip.AddrPort) (net.PacketConn, error) {
 	var config net.ListenConfig
-	return config.ListenPacket(ctx, "udp", local.String())
+	conn, err := config.ListenPacket(ctx, "udp", local.String())
+	if socket, ok := conn.(*net.UDPConn); ok {
+		socket.SetReadBuffer(readBuffer) // as much of it as the system allows
+	}
+	return conn, err
 }
 
 // Listen opens a TCP listener.

@@ -62,7 +62,7 @@ type Stack struct {
 	mu       sync.Mutex
 	closed   bool
 	flows    map[netip.AddrPort]*Flow // connections, by remote address
-	boxes    []*Box
+	boxes    map[string][]*Box        // by user; only that of none may have several
 	byCallID map[string]*Box
 	taps     map[string]*trace.Ring // by the branch of a request of ours
 	answers  answers
@@ -76,6 +76,7 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 		network:  o.Network,
 		done:     make(chan struct{}),
 		flows:    make(map[netip.AddrPort]*Flow),
+		boxes:    make(map[string][]*Box),
 		byCallID: make(map[string]*Box),
 		taps:     make(map[string]*trace.Ring),
 		asked:    make(map[string]*sip.Response),
