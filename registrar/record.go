@@ -249,8 +249,9 @@ func (r *Registrar) Bindings(user string) []Binding {
 // order is that of their keys.
 func (r *Registrar) recordsOf(user string) []*record {
 	var out []*record
+	whole, err := parseAOR(user)
 	for _, rec := range r.records {
-		if user == "" || rec.aor.user == user || rec.aor.matches(user) {
+		if user == "" || rec.aor.user == user || strings.EqualFold(user, rec.aor.key()) || err == nil && rec.aor == whole {
 			out = append(out, rec)
 		}
 	}

@@ -60,6 +60,7 @@ type Options struct {
 	MinExpires  int // seconds, of contacts and subscriptions; less is answered 423. Default 1
 	MaxExpires  int // seconds, of contacts; more is cut. Default 3600
 	NonceExpire int // seconds until a nonce is stale. Default 300
+	Memory      int // megabytes that its processes share. Default 32
 	Workers     int // processes for UDP. Default 1: what is sent in order is handled in order
 }
 
@@ -73,7 +74,7 @@ func (o Options) withDefaults() Options {
 	if o.Upstream != "" {
 		o.Outbound, o.NoRegEvent = true, true
 	}
-	for v, d := range map[*int]int{&o.MinExpires: 1, &o.MaxExpires: 3600, &o.NonceExpire: 300, &o.Workers: 1} {
+	for v, d := range map[*int]int{&o.MinExpires: 1, &o.MaxExpires: 3600, &o.NonceExpire: 300, &o.Workers: 1, &o.Memory: 32} {
 		if *v == 0 {
 			*v = d
 		}

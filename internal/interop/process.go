@@ -88,7 +88,7 @@ func (k *Kamailio) begin(inst installation) error {
 	if err := os.WriteFile(cfgFile, cfg.Bytes(), 0o600); err != nil {
 		return err
 	}
-	k.proc, err = startProcess(k.logFile(), inst.kamailio, "-f", cfgFile, "-DD", "-E", "-m", "32", "-M", "8",
+	k.proc, err = startProcess(k.logFile(), inst.kamailio, "-f", cfgFile, "-DD", "-E", "-m", strconv.Itoa(k.opts.Memory), "-M", "8",
 		"-Y", k.dir, "-P", filepath.Join(k.dir, "pid"), "-w", k.dir)
 	if err != nil {
 		return err
