@@ -2,7 +2,10 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/mattn/go-runewidth"
 
 	"regwatch/ua"
 )
@@ -38,24 +41,67 @@ func (c accountColumns) heading() string {
 	return line + fit("flow", c.flow) + fit("bound", c.bound) + fit("kicks", c.kicks) + fit("next", c.next)
 }
 
-// accountsView lists all accounts; Enter goes to the selected one.
+// accountsView lists the accounts that are picked; Enter goes to the selected one.
 func (a *app) accountsView(w, rows int) []string {
-	registered := 0
-	for _, acc := range a.accounts {
-		if acc.shown != nil && acc.shown.Registration.State == ua.Registered {
-			registered++
-		}
-	}
-	out := []string{a.th.title(fmt.Sprintf("accounts: %d of %d registered", registered, len(a.accounts)), w)}
+	picked := a.picked()
+	out := []string{a.th.title(a.accountsTitle(len(picked), w), w)}
 	c := accountColumnsFor(w - len(wideGutter.off))
 	height := rows - 1
 	if rows >= 6 {
 		out = append(out, c.heading())
 		height--
 	}
-	a.roster.selected = a.current
-	a.roster.set(len(a.accounts))
-	return append(out, a.roster.draw(w, height, wideGutter, a.th, func(i, w int) string { return a.accountRow(a.accounts[i], c) })...)
+	if len(picked) == 0 {
+		out = append(out, fit(wideGutter.off+"no account is like that; Esc shows all", w))
+		height--
+	}
+	a.selectCurrent(picked)
+	return append(out, a.roster.draw(w, height, wideGutter, a.th, func(i, w int) string { return a.accountRow(a.accounts[picked[i]], c) })...)
+}
+
+// accountsTitle sums up all accounts, and says which are shown.
+func (a *app) accountsTitle(picked, w int) string {
+	registered, watched, sum := 0, 0, 0
+	kicks := make(map[ua.Kick]int)
+	for _, acc := range a.accounts {
+		if acc.shown != nil && acc.shown.Registration.State == ua.Registered {
+			registered++
+		}
+		if acc.shown != nil && (acc.shown.Subscription.State == ua.Active || acc.shown.Subscription.State == ua.Polling) {
+			watched++
+		}
+		for kick, n := range acc.kicks {
+			kicks[kick] += n
+			sum += n
+		}
+	}
+	title := fmt.Sprintf("accounts: %d of %d registered", registered, len(a.accounts))
+	add := func(text string) bool {
+		if runewidth.StringWidth(title)+len(text)+8 > w {
+			return false
+		}
+		title += text
+		return true
+	}
+	if picked < len(a.accounts) {
+		add(fmt.Sprintf(", %d shown", picked))
+	}
+	add(fmt.Sprintf(", %d watched", watched))
+	if sum > 0 {
+		var events []string
+		for _, kick := range ua.Kicks {
+			if n := kicks[kick]; n > 0 {
+				events = append(events, fmt.Sprintf("%d %s", n, kick))
+			}
+		}
+		if !add(", kicked: " + strings.Join(events, ", ")) {
+			add(fmt.Sprintf(", %d kicked", sum))
+		}
+	}
+	if a.pick.order != asGiven {
+		add(", " + string(a.pick.order))
+	}
+	return title
 }
 
 func (a *app) accountRow(acc *account, c accountColumns) string {
@@ -76,8 +122,8 @@ func (a *app) accountRow(acc *account, c accountColumns) string {
 		flow = s.Flow.Transport + " down"
 	}
 	kicks := ""
-	if acc.kicks > 0 {
-		kicks = fmt.Sprint(acc.kicks)
+	if n := acc.kicked(); n > 0 {
+		kicks = fmt.Sprint(n)
 	}
 	row := a.th.style(reg.level).Render(a.th.mark(reg.level)) + " " + name +
 		fit(cutURI(a.th.text(s.AOR), c.aor-2), c.aor) +
@@ -121,14 +167,25 @@ func (a *app) upcoming(s *ua.Snapshot) string {
 	return "nothing"
 }
 
-// accountKey moves among the accounts. The one under the mark is the current one:
-// what is sent from here goes out for it.
+// accountKey moves among the accounts, and picks them. The one under the mark is the
+// current one: what is sent from here goes out for it.
 func (a *app) accountKey(k string) bool {
-	a.roster.selected = a.current
-	a.roster.set(len(a.accounts))
+	switch {
+	case has(a.keys.search, k):
+		a.find(a.pick.query, func(query string) { a.pick.query = query; a.settleCurrent() })
+		return true
+	case has(a.keys.filter, k):
+		a.choice = a.accountChoice()
+		return true
+	case has(a.keys.back, k):
+		a.pick = accountPick{}
+		return true
+	}
+	picked := a.picked()
+	a.selectCurrent(picked)
 	moved := a.roster.handle(k, a.keys)
-	if a.current != a.roster.selected {
-		a.current = a.roster.selected
+	if len(picked) > 0 && picked[a.roster.selected] != a.current {
+		a.current = picked[a.roster.selected]
 		a.retell()
 	}
 	return moved

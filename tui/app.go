@@ -41,7 +41,9 @@ type app struct {
 
 	w, h      int
 	accounts  []*account
+	byName    map[string]*account
 	roster    list // the rows of the accounts' view
+	pick      accountPick
 	current   int
 	views     []*view
 	view      *view
@@ -86,6 +88,7 @@ func newApp(o Options, th *theme) *app {
 		keys:    newKeymap(len(o.Admin) > 0, len(o.Accounts) > 1, o.Render != nil && o.Send != nil),
 		leave:   func() {},
 		callOff: func() {},
+		byName:  make(map[string]*account),
 		errand:  func(f func()) bool { f(); return true },
 		guard:   func(c tea.Cmd) tea.Cmd { return c },
 	}
@@ -96,10 +99,10 @@ func newApp(o Options, th *theme) *app {
 	a.views = a.makeViews()
 	a.view = a.views[0]
 	for _, name := range o.Accounts {
-		a.accounts = append(a.accounts, newAccount(name))
+		a.adopt(name)
 	}
 	if len(a.accounts) == 0 {
-		a.accounts = []*account{newAccount("")}
+		a.adopt("")
 	}
 	return a
 }
@@ -198,7 +201,7 @@ func (a *app) update(u ua.Update) tea.Cmd {
 	})
 	if a.paused {
 		a.held = merge(a.held, u)
-		a.held.Events = kept(a.held.Events)
+		a.held.Events = kept(a.held.Events, keptEvents)
 	} else {
 		a.apply(u)
 	}
@@ -232,18 +235,24 @@ func (a *app) apply(u ua.Update) {
 // named finds an account, or makes it: the engine may know more than we were
 // told.
 func (a *app) named(name string) *account {
-	for _, acc := range a.accounts {
-		if acc.name == name {
-			return acc
-		}
+	if acc := a.byName[name]; acc != nil {
+		return acc
 	}
 	if len(a.accounts) == 1 && a.accounts[0].name == "" {
 		a.accounts[0].name = name
+		a.byName = map[string]*account{name: a.accounts[0]}
 		return a.accounts[0]
 	}
-	acc := newAccount(name)
-	a.accounts = append(a.accounts, acc)
 	a.keys.account.SetEnabled(true)
+	return a.adopt(name)
+}
+
+// adopt adds an account.
+func (a *app) adopt(name string) *account {
+	acc := newAccount(name)
+	acc.keep = keptOf(len(a.o.Accounts))
+	a.accounts = append(a.accounts, acc)
+	a.byName[name] = acc
 	return acc
 }
 

@@ -61,16 +61,20 @@ func merge(older, newer ua.Update) ua.Update {
 	out := ua.Update{Missed: older.Missed + newer.Missed}
 	out.Events = append(older.Events, newer.Events...)
 	out.Snapshots = older.Snapshots
+	if len(older.Snapshots) == 0 {
+		out.Snapshots = newer.Snapshots
+		return out
+	}
+	places := make(map[string]int, len(older.Snapshots))
+	for i, s := range older.Snapshots {
+		places[s.Account] = i
+	}
 	for _, s := range newer.Snapshots {
-		found := false
-		for i, old := range out.Snapshots {
-			if old.Account == s.Account {
-				out.Snapshots[i], found = s, true
-			}
+		if i, found := places[s.Account]; found {
+			out.Snapshots[i] = s
+			continue
 		}
-		if !found {
-			out.Snapshots = append(out.Snapshots, s)
-		}
+		out.Snapshots = append(out.Snapshots, s)
 	}
 	return out
 }

@@ -8,9 +8,17 @@ import (
 	"regwatch/ua"
 )
 
-// keptEvents bounds what the screen remembers of each account; the journal
-// keeps everything.
-const keptEvents = 5000
+// What the screen remembers is bounded; the journal keeps everything.
+const (
+	keptEvents = 5000    // of one account, and in the timeline
+	keptInAll  = 250_000 // of all accounts
+	keptAtAll  = 50      // of each, however many there are
+)
+
+// keptOf is how many events of each account are remembered.
+func keptOf(accounts int) int {
+	return max(min(keptEvents, keptInAll/max(accounts, 1)), keptAtAll)
+}
 
 // account is what the screen knows of one account: the newest snapshot and the
 // one on the screen (they differ while paused), its past, and where the user
@@ -23,9 +31,10 @@ type account struct {
 	events  []ua.Event // oldest first
 	changes []change   // those that the overview shows, what belongs together in one
 	found   []*found
-	kicks   int
-	past    []pastGRUU // that work no more, the newest first
-	public  string     // our public GRUU, as last told
+	kicks   map[ua.Kick]int // nil: none
+	keep    int             // events and changes that are remembered
+	past    []pastGRUU      // that work no more, the newest first
+	public  string          // our public GRUU, as last told
 
 	// Of shown, so that no frame walks over all bindings.
 	title string // of the list of bindings
@@ -37,7 +46,7 @@ type account struct {
 }
 
 func newAccount(name string) *account {
-	return &account{name: name}
+	return &account{name: name, keep: keptEvents}
 }
 
 // found is a code of findings with how often it was met.
@@ -85,9 +94,9 @@ func sameContact(a, b *ua.Binding) bool {
 
 // add appends an event to the past.
 func (a *account) add(e ua.Event) {
-	a.events = kept(append(a.events, e))
+	a.events = kept(append(a.events, e), a.keep)
 	if isChange(e) && !fold(a.changes, e) {
-		a.changes = kept(append(a.changes, change{Event: e}))
+		a.changes = kept(append(a.changes, change{Event: e}), a.keep)
 	}
 	switch d := e.Detail.(type) {
 	case ua.FindingDetail:
@@ -95,8 +104,11 @@ func (a *account) add(e ua.Event) {
 	case ua.GRUUDetail:
 		a.addGRUU(d, e.Time)
 	case ua.ContactDetail:
-		if d.Kick() != "" {
-			a.kicks++
+		if kick := d.Kick(); kick != "" {
+			if a.kicks == nil {
+				a.kicks = make(map[ua.Kick]int)
+			}
+			a.kicks[kick]++
 		}
 	}
 }
@@ -127,11 +139,11 @@ func rank(s finding.Severity) int {
 
 // kept drops the oldest events beyond the bound, a good many at a time so that
 // appending stays cheap.
-func kept[E any](events []E) []E {
-	if len(events) <= keptEvents+keptEvents/4 {
+func kept[E any](events []E, most int) []E {
+	if len(events) <= most+most/4 {
 		return events
 	}
-	return slices.Clone(events[len(events)-keptEvents:])
+	return slices.Clone(events[len(events)-most:])
 }
 
 // isChange picks what the overview tells: what happened to the registration,

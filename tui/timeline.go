@@ -204,7 +204,7 @@ func (t *timeline) add(e ua.Event, account string) {
 	if !t.passes(&e, account) {
 		return
 	}
-	t.shown = kept(append(t.shown, e))
+	t.shown = kept(append(t.shown, e), keptEvents)
 	t.at.grow(1)
 	t.at.set(len(t.shown))
 	if t.at.selected == 0 {

@@ -69,7 +69,7 @@ func (a *app) makeViews() []*view {
 		{
 			key: a.keys.accounts, draw: simple(a.accountsView), press: a.accountKey,
 			list: func() *list { return &a.roster }, details: a.enterAccount,
-			keys: []key.Binding{a.keys.enter},
+			keys: []key.Binding{a.keys.enter, a.keys.search, a.keys.filter},
 		},
 	}
 }

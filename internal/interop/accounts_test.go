@@ -37,8 +37,8 @@ func TestAccounts(t *testing.T) {
 		t.Fatal("RATE:", err)
 	}
 	program := BuildRegwatch(t)
-	fmt.Println("| registrar | accounts | SIPp reg/s | regwatch reg/s | all watched after | memory | goroutines | descriptors | kicks seen | last kick command | last kick line | registered again after (5 %, median, 95 %, last) | events missed |")
-	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+	fmt.Println("| registrar | accounts | SIPp reg/s | regwatch reg/s without watching | reg/s, watching at the same time | all watched after | memory | goroutines | descriptors | kicks seen | last kick command | last kick line | registered again after (5 %, median, 95 %, last) | events missed |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, n := range counts {
 		t.Run(fmt.Sprintf("lab/%d", n), func(t *testing.T) { measure(t, program, "lab", n, rate, many(t, program, n)) })
 		t.Run(fmt.Sprintf("kamailio/%d", n), func(t *testing.T) {
@@ -54,12 +54,12 @@ type site struct {
 	kick         func(user string) error
 }
 
-// many starts the lab with users user1 and sipp1 and so on.
+// many starts the lab with users user1, sipp1, solo1 and so on.
 func many(t *testing.T, program string, n int) site {
 	l := &Lab{t: t, dir: t.TempDir(), program: program}
 	var users strings.Builder
 	for i := 1; i <= n; i++ {
-		fmt.Fprintf(&users, "user%d:%s\nsipp%d:%s\n", i, Password, i, Password)
+		fmt.Fprintf(&users, "user%d:%s\nsipp%d:%s\nsolo%d:%s\n", i, Password, i, Password, i, Password)
 	}
 	l.write("users", users.String())
 	in, typed, err := os.Pipe()
@@ -78,7 +78,11 @@ func many(t *testing.T, program string, n int) site {
 
 func measure(t *testing.T, program, name string, n, rate int, s site) {
 	sipp := register(t, s, n, rate)
-	w := watchMany(t, program, s, n, rate)
+	// As SIPp does it: nothing but registering.
+	alone := watchMany(t, program, s, "solo", "off", n, rate)
+	aloneTook := alone.await("registered", n, time.Minute+time.Duration(n/rate)*time.Second).Sub(alone.began)
+	alone.stop()
+	w := watchMany(t, program, s, "user", "auto", n, rate)
 	defer w.stop()
 	registered := w.await("registered", n, time.Minute+time.Duration(n/rate)*time.Second)
 	w.await("watched", n, 2*time.Minute)
@@ -110,7 +114,7 @@ func measure(t *testing.T, program, name string, n, rate int, s site) {
 		}
 		return strconv.Itoa(int(float64(n) / d.Seconds()))
 	}
-	fmt.Printf("| %s | %d | %s | %s | %.1f s | %.0f MB | %.0f | %.0f | %d of %d | %.2f s | %.2f s | %v, %v, %v, %v | %.0f |\n", name, n, perSecond(sipp), perSecond(registered.Sub(w.began)),
+	fmt.Printf("| %s | %d | %s | %s | %s | %.1f s | %.0f MB | %.0f | %.0f | %d of %d | %.2f s | %.2f s | %v, %v, %v, %v | %.0f |\n", name, n, perSecond(sipp), perSecond(aloneTook), perSecond(registered.Sub(w.began)),
 		watched.Seconds(), figures["process_resident_memory_bytes"]/1e6, figures["go_goroutines"], figures["process_open_fds"],
 		len(w.seen["kicked"]), n, commanded.Seconds(), last.Seconds(), of(0.05), of(0.5), of(0.95), of(1), figures["regwatch_events_missed_total"]+float64(w.missed))
 	if w.missed > 0 || len(w.seen["kicked"]) != n {
@@ -179,7 +183,7 @@ type told struct {
 	Count                int
 }
 
-func watchMany(t *testing.T, program string, s site, n, rate int) *watcher {
+func watchMany(t *testing.T, program string, s site, user, watch string, n, rate int) *watcher {
 	dir := t.TempDir()
 	port, err := freePort()
 	if err != nil {
@@ -189,7 +193,7 @@ func watchMany(t *testing.T, program string, s site, n, rate int) *watcher {
 	for _, what := range []string{"registered", "watched", "kicked", "back"} {
 		w.seen[what] = map[string]time.Time{}
 	}
-	config := fmt.Sprintf("[[account]]\naor = \"sip:user{n}@%s\"\npassword = %q\noutbound_proxy = \"sip:%s;lr\"\n[metrics]\nlisten = %q\n", s.domain, Password, s.addr, w.metrics)
+	config := fmt.Sprintf("[[account]]\naor = \"sip:%s{n}@%s\"\nwatch = %q\npassword = %q\noutbound_proxy = \"sip:%s;lr\"\n[metrics]\nlisten = %q\n", user, s.domain, watch, Password, s.addr, w.metrics)
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
