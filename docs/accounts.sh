@@ -11,4 +11,4 @@
 # RATE is how many accounts begin in a second, of SIPp's and of ours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-ACCOUNTS="${*:-1 100 1000 5000}" RATE="${RATE:-1000}" go test -v -count=1 -timeout 60m -run '^TestAccounts$' ./internal/interop | grep -v '^\(=== \|ok \|PASS\| *--- PASS\)'
+ACCOUNTS="${*:-1 100 1000 5000}" RATE="${RATE:-1000}" go test -v -count=1 -timeout 60m -run '^TestAccounts$' ./internal/interop | grep --line-buffered -v '^\(=== \|ok \|PASS\| *--- PASS\)'

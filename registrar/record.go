@@ -245,26 +245,17 @@ func (r *Registrar) Bindings(user string) []Binding {
 	return out
 }
 
-// recordsOf finds records by user name or address-of-record; "" finds all. The
-// order is that of their keys.
+// recordsOf finds records by the name that an administrator wrote: a user,
+// user@host, or the URI; "" finds all. The order is that of their keys.
 func (r *Registrar) recordsOf(user string) []*record {
 	var out []*record
 	whole, err := parseAOR(user)
+	named := strings.Contains(user, "@")
 	for _, rec := range r.records {
-		if user == "" || rec.aor.user == user || strings.EqualFold(user, rec.aor.key()) || err == nil && rec.aor == whole {
+		if user == "" || rec.aor.user == user || named && strings.EqualFold(user, rec.aor.key()) || err == nil && rec.aor == whole {
 			out = append(out, rec)
 		}
 	}
 	slices.SortFunc(out, func(a, b *record) int { return strings.Compare(a.aor.key(), b.aor.key()) })
 	return out
-}
-
-// matches reports whether a name that an administrator wrote means this
-// address-of-record: its user, user@host, or the URI.
-func (a aor) matches(name string) bool {
-	if name == a.user || strings.EqualFold(name, a.key()) {
-		return true
-	}
-	other, err := parseAOR(name)
-	return err == nil && other == a
 }

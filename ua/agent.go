@@ -219,9 +219,16 @@ func (a *Agent) post(input any) {
 }
 
 func (a *Agent) run() {
+	first, ended := a.awaitTurn()
+	if ended {
+		return
+	}
 	a.remember()
 	a.notice(a.group.now())
 	a.tick(a.group.now())
+	if first != nil {
+		a.handle(first, a.group.now())
+	}
 	a.flush(a.group.now())
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
@@ -245,6 +252,21 @@ func (a *Agent) run() {
 			return
 		}
 	}
+}
+
+// awaitTurn waits until the account begins, or something comes before: that is given.
+// Until then nothing is opened, so that thousands do not do it at once.
+func (a *Agent) awaitTurn() (first any, ended bool) {
+	turn := time.NewTimer(a.beginAt.Sub(a.group.now()))
+	defer turn.Stop()
+	select {
+	case <-turn.C:
+	case first = <-a.inbox:
+		_, ended = first.(goodbye)
+	case <-a.group.ctx.Done():
+		ended = true
+	}
+	return first, ended
 }
 
 // notice tells what there is to know before it begins.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -23,6 +24,9 @@ import (
 const (
 	// endLimit is how long unregistering and unsubscribing may take at the end.
 	endLimit = 2500 * time.Millisecond
+	// manyGC is by how many per cent the heap grows until it is cleared, with many
+	// accounts: what they hold lives as long as the run, and twice of it is much.
+	manyGC = 50
 	// defaultTraceLimit is how many SIP messages the screen keeps.
 	defaultTraceLimit = 5000
 )
@@ -135,6 +139,9 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 			c.closeFiles()
 			return nil, fail(statusUsage, "another port, or none, at listen below [metrics] in the config", "%w", err)
 		}
+	}
+	if len(accounts) > mostLines {
+		debug.SetGCPercent(manyGC)
 	}
 	c.openJournal(e, o)
 	c.group = ua.NewGroup(options)

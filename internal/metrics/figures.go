@@ -86,7 +86,6 @@ func (f *figures) take(u ua.Update) {
 			f.answer.Observe(now.roundTrip.Seconds())
 		}
 	}
-	f.accounts.Set(float64(len(f.states)))
 }
 
 func flip(g prometheus.Gauge, before, now bool) {
@@ -100,6 +99,8 @@ func flip(g prometheus.Gauge, before, now bool) {
 
 func (f *figures) event(e ua.Event) {
 	switch d := e.Detail.(type) {
+	case ua.StartDetail:
+		f.accounts.Set(float64(len(d.Accounts)))
 	case ua.RegistrationDetail:
 		f.registrations.WithLabelValues(string(d.State)).Inc()
 		if d.State != ua.Registered {

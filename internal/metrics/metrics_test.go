@@ -68,7 +68,10 @@ func story() []ua.Update {
 		return ua.ContactDetail{Own: true, Origin: origin, Contact: reginfo.Contact{Event: event}}
 	}
 	return []ua.Update{
-		{Snapshots: []*ua.Snapshot{{Account: "alice"}, {Account: "bob"}, {Account: "carol"}}},
+		{
+			Events:    []ua.Event{event("", 0, ua.StartDetail{Accounts: []string{"alice", "bob", "carol"}})},
+			Snapshots: []*ua.Snapshot{{Account: "alice"}, {Account: "bob"}},
+		},
 		{
 			Events: []ua.Event{
 				event("alice", 0, ua.RegistrationDetail{State: ua.Registered}), event("bob", 0, ua.RegistrationDetail{State: ua.Registered}),
