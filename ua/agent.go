@@ -21,38 +21,14 @@ type Agent struct {
 	inbox   chan any
 	done    chan struct{}
 
-	flow       *wire.Flow // nil: none yet, or lost
-	box        *wire.Box
-	connecting bool
-	stale      bool          // the network changed while it was being connected
-	unsent     []effect      // sendRegister and sendSubscribe that wait for the flow
-	lastFlow   Flow          // as snapshots show it, also while it is down
-	suspect    *wire.Flow    // the last that carried no answer
-	narrow     *wire.Flow    // the last UDP flow that has no TCP beside it, see widen
-	target     wire.Target   // that the flow goes to
-	targets    []wire.Target // that there are (RFC 3263 4.2)
-	hopped     string        // the URI that they were found by
-	relocate   bool          // an attempt failed: look again before the next
-	keep       keepAlive
-	hint       string // what an ICMP message says of the request under way
+	*line         // at hand: the front one, but while what belongs to another is done
+	lines []*line // one for each outbound proxy, in the account's order
 
 	creds       *wire.Credentials
 	secret      secretState
 	secretFault error    // why there is no password
 	onSecret    []func() // what waits for the password
-	reg         registration
-	regCSeq     uint32
-	sent        []sentRegister
-	answered    sentRegister // our last REGISTER that bound us and got a 2xx
-	spent       sentRegister // the last whose binding has ended
-	removed     bool         // our removal is under way or was answered last
-	justBound   time.Time
-	lapsedAt    time.Time
-	outbound    bool // the registrar uses RFC 5626 for this binding
-	seenAs      netip.AddrPort
-	roundTrip   time.Duration
 	identities  []string // P-Associated-URI of the last 2xx
-	service     []string // Service-Route of the last 2xx (RFC 3608)
 
 	sub       subscription
 	subCSeq   uint32
@@ -64,21 +40,15 @@ type Agent struct {
 	tellBy    time.Time  // by when a document should tell of our last REGISTER; zero: it did
 	tells     bool       // this notifier tells of our REGISTERs
 	documents int        // applied in this dialog
-	doubted   bool       // the document at hand is the first after the notifier was silent
 
 	table    *reginfo.Table
-	id       identity
 	matches  matches
 	origins  map[rowKey]Origin
 	gone     []Binding // removed contacts that are still shown
 	goneAt   []time.Time
-	deferred []heldChange // removals of ours that wait for the REGISTER under way
-	listed   bool         // a document since our last 2xx listed us
-	ownSeen  bool         // a contact of ours was ever recognised in a document
-	missed   bool         // since our last 2xx a query found us gone, or shortened; a document that says so is late
-	short    bool         // since our last 2xx it was told that we were shortened
+	ownSeen  bool // a contact of ours was ever recognised in a document
 	ledger   ledger
-	reaction reaction
+	kicks    uint64          // so many there were; the last one's Prompt.ID
 	reported map[string]bool // findings already told
 	document Document        // the last one applied
 	received []Document      // the last ones that came
@@ -93,11 +63,10 @@ type Agent struct {
 	fullSeen bool               // a full document was applied in this dialog
 	watching SubscriptionDetail // as last told
 
-	turns       []*turn    // requests by hand that wait for it
-	turn        *turn      // the one that has it; nil: none
-	handSubs    []handSub  // subscriptions by hand that are not our own
-	displacedAt time.Time  // when one last bound our address for another than us; zero: never
-	handCSeqs   []handCSeq // highest CSeqs under Call-IDs that are not id.callID
+	turns     []*turn    // requests by hand that wait for it
+	turn      *turn      // the one that has it; nil: none
+	handSubs  []handSub  // subscriptions by hand that are not our own
+	handCSeqs []handCSeq // highest CSeqs under Call-IDs that are not id.callID
 
 	state   *stateFile
 	notices []string
@@ -165,14 +134,9 @@ func startAgent(g *Group, account Account, beginAt time.Time) *Agent {
 	a := &Agent{
 		group: g, account: account, beginAt: beginAt,
 		inbox: make(chan any, inboxSize), done: make(chan struct{}),
-		creds: &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
-		reg: registration{
-			home: account.Registrar, follow: account.FollowRedirects,
-			expires: account.Expires, offers: account.offers(), ims: account.IMS,
-		},
+		creds:    &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
 		sub:      subscription{expires: account.SubscribeExpires, ims: account.IMS, mayPoll: account.Watch == "" || account.Watch == WatchAuto},
 		poller:   poller{every: account.PollInterval},
-		keep:     keepAlive{mode: account.KeepAlive, every: account.KeepAliveEvery},
 		matches:  make(matches),
 		origins:  make(map[rowKey]Origin),
 		reported: make(map[string]bool),
@@ -181,9 +145,17 @@ func startAgent(g *Group, account Account, beginAt time.Time) *Agent {
 	if account.AKA.Set() {
 		a.creds.AKA, _ = wire.NewAKA(account.AKA) // Check has read it
 	}
+	a.lines = []*line{{
+		reg: registration{
+			home: account.Registrar, follow: account.FollowRedirects,
+			expires: account.Expires, offers: account.offers(), ims: account.IMS,
+		},
+		keep: keepAlive{mode: account.KeepAlive, every: account.KeepAliveEvery},
+	}}
 	for _, proxy := range account.OutboundProxy[:min(1, len(account.OutboundProxy))] {
-		a.reg.proxy = proxy
+		a.lines[0].reg.proxy = proxy
 	}
+	a.line = a.lines[0]
 	a.aor, _ = parseAOR(account.AOR)
 	a.local, _ = parseLocal(account.LocalAddress)
 	versions := reginfo.Tolerant

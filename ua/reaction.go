@@ -23,16 +23,14 @@ const (
 // reaction decides what to do at a kick, and holds the kicks that are open.
 type reaction struct {
 	prompts   []Prompt
-	lastID    uint64
 	automatic bool        // our last REGISTER was an automatic answer to a kick
 	war       []time.Time // kicks that followed automatic REGISTERs
 }
 
-// kick decides by policy. left is how long our binding still runs, for a
+// kick decides by policy about a kick that has its number. left is how long our binding still runs, for a
 // shortening.
 func (r *reaction) kick(k Kick, policy Policy, p Prompt, left time.Duration, now time.Time) Prompt {
-	r.lastID++
-	p.ID, p.At, p.On, p.Policy = r.lastID, now, k, policy
+	p.At, p.On, p.Policy = now, k, policy
 	jitter := rand.N(reactionJitter)
 	if r.automatic {
 		r.war = slices.DeleteFunc(append(r.war, now), func(t time.Time) bool { return now.Sub(t) > warWithin })

@@ -355,8 +355,9 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 		a.finding(at, finding.Finding{Code: finding.KickUnderAnotherName, Detail: fmt.Sprintf("our contact was removed as %q", j.event)})
 	}
 	a.short = a.short || kick == KickShortened
+	a.kicks++
 	prompt := a.reaction.kick(kick, a.account.policy(kick), Prompt{
-		Contact: contact, AOR: row.AOR, MatchedBy: m.by, Origin: j.origin, Evidence: j.evidence, Message: a.cause,
+		ID: a.kicks, Contact: contact, AOR: row.AOR, MatchedBy: m.by, Origin: j.origin, Evidence: j.evidence, Message: a.cause,
 	}, left, at)
 	if kick.TakesOff() {
 		a.spent = a.answered
