@@ -19,6 +19,9 @@ const (
 	DefaultSubscribeExpires = 3761
 )
 
+// maxFlows bounds Account.OutboundProxy: so many RFC 5626 4.2.1 asks for.
+const maxFlows = 4
+
 // TLS says how an account makes connections over TLS.
 type TLS = wire.TLSSettings
 
@@ -41,12 +44,15 @@ type Account struct {
 	HA1      string // instead of Password: hex of H(user:realm:password)
 	AKA      AKA    // beside them, or alone
 
-	Registrar     string   // URI that REGISTER goes to; default: scheme and host of the AOR
-	OutboundProxy []string // URIs; the first is used as the next hop
-	Transport     string   // "udp", "tcp", "tls", "ws", "wss"; "" by the next hop's URI
-	WSPath        string   // that a WebSocket is asked for at, such as "/ws"; "" is "/"
-	LocalAddress  string   // address or address:port to bind; "" by route
-	TLS           TLS      // how connections over TLS are made
+	Registrar string // URI that REGISTER goes to; default: scheme and host of the AOR
+	// OutboundProxy are the URIs of the next hops, up to four. Over each goes a flow,
+	// the n-th registered under RegID + n-1 (RFC 5626 4.2.1); with NoOutbound or
+	// WatchOnly over the first alone.
+	OutboundProxy []string
+	Transport     string // "udp", "tcp", "tls", "ws", "wss"; "" by the next hop's URI
+	WSPath        string // that a WebSocket is asked for at, such as "/ws"; "" is "/"
+	LocalAddress  string // address or address:port to bind; "" by route
+	TLS           TLS    // how connections over TLS are made
 
 	Expires          uint32 // seconds asked for in REGISTER; 0: DefaultExpires
 	SubscribeExpires uint32 // seconds asked for in SUBSCRIBE; 0: DefaultSubscribeExpires
@@ -147,6 +153,15 @@ func (a *Account) offers() []string {
 	return offers
 }
 
+// flows is over how many an account registers. Without RFC 5626 a second binding
+// would be another device's.
+func (a *Account) flows() int {
+	if a.NoOutbound || a.WatchOnly {
+		return 1
+	}
+	return max(1, len(a.OutboundProxy))
+}
+
 func (a *Account) policy(k Kick) Policy {
 	if p, ok := a.On[k]; ok {
 		return p
@@ -182,6 +197,9 @@ func (a *Account) Check() error {
 	}
 	if fault := unfitURI(a.AOR); fault != "" {
 		return &FieldError{"aor", fmt.Sprintf("%q %s", a.AOR, fault), ""}
+	}
+	if len(a.OutboundProxy) > maxFlows {
+		return &FieldError{"outbound_proxy", fmt.Sprintf("are %d, more than four", len(a.OutboundProxy)), ""}
 	}
 	if a.WatchURI != "" && !wire.IsURI(a.WatchURI) {
 		return &FieldError{"watch_uri", fmt.Sprintf("%q is no URI", a.WatchURI), "sip:bob@example.com"}

@@ -23,6 +23,7 @@ type Agent struct {
 
 	*line         // at hand: the front one, but while what belongs to another is done
 	lines []*line // one for each outbound proxy, in the account's order
+	front *line   // that the subscription and what the user asks for go over
 
 	creds       *wire.Credentials
 	secret      secretState
@@ -145,17 +146,10 @@ func startAgent(g *Group, account Account, beginAt time.Time) *Agent {
 	if account.AKA.Set() {
 		a.creds.AKA, _ = wire.NewAKA(account.AKA) // Check has read it
 	}
-	a.lines = []*line{{
-		reg: registration{
-			home: account.Registrar, follow: account.FollowRedirects,
-			expires: account.Expires, offers: account.offers(), ims: account.IMS,
-		},
-		keep: keepAlive{mode: account.KeepAlive, every: account.KeepAliveEvery},
-	}}
-	for _, proxy := range account.OutboundProxy[:min(1, len(account.OutboundProxy))] {
-		a.lines[0].reg.proxy = proxy
+	for n := range account.flows() {
+		a.lines = append(a.lines, newLine(account, n))
 	}
-	a.line = a.lines[0]
+	a.line, a.front = a.lines[0], a.lines[0]
 	a.aor, _ = parseAOR(account.AOR)
 	a.local, _ = parseLocal(account.LocalAddress)
 	versions := reginfo.Tolerant
@@ -171,7 +165,9 @@ func startAgent(g *Group, account Account, beginAt time.Time) *Agent {
 	}
 	// RFC 3261 8.1.1.5 leaves the first number open. The clock's never goes back
 	// from run to run, even where the last write of a run was lost.
-	a.regCSeq = uint32(g.now().Unix() & 0x7fffffff)
+	for _, l := range a.lines {
+		l.regCSeq = uint32(g.now().Unix() & 0x7fffffff)
+	}
 	go func() {
 		defer close(a.done)
 		defer func() { a.state.close() }()
@@ -218,6 +214,8 @@ func (a *Agent) run() {
 		case <-a.group.ctx.Done():
 			return
 		}
+		a.chooseFront(a.group.now())
+		a.line = a.front
 		a.nextByHand(a.group.now())
 		a.flush(a.group.now())
 		if a.leaving != nil && a.left() {
@@ -251,7 +249,7 @@ func (a *Agent) notice(now time.Time) {
 func (a *Agent) begin(now time.Time) {
 	a.beginAt = time.Time{}
 	if !a.account.WatchOnly {
-		a.apply(a.reg.want(regBind, now), now)
+		a.eachLine(func() { a.apply(a.reg.want(regBind, now), now) })
 		return
 	}
 	a.watch(now)
@@ -269,7 +267,12 @@ func (a *Agent) watch(now time.Time) {
 }
 
 func (a *Agent) handle(input any, now time.Time) {
+	if of, is := input.(onLine); is {
+		defer a.use(of.line)()
+		input = of.input
+	}
 	a.snapshot = true
+	a.elsewhere()
 	a.cause = a.messageOf(input)
 	defer func() { a.cause = 0 }()
 	switch input := input.(type) {
@@ -299,7 +302,7 @@ func (a *Agent) handle(input any, now time.Time) {
 	case clockJumped:
 		a.clockJumped(input, now)
 	case networkChanged:
-		a.networkChanged(now)
+		a.eachLine(func() { a.networkChanged(now) })
 	case *turn:
 		a.queueByHand(input, now)
 	case turnDropped:
@@ -321,20 +324,30 @@ func (a *Agent) command(c Command, now time.Time) {
 			return
 		}
 		a.beginAt = time.Time{}
-		a.reaction.automatic, a.reaction.war = false, nil
-		a.reaction.acted()
-		a.reaction.automatic = false
-		a.reg.failures = 0 // what a person begins is not backed off from
-		a.apply(a.reg.want(regBind, now), now)
+		a.eachLine(func() {
+			a.reaction.automatic, a.reaction.war = false, nil
+			a.reaction.acted()
+			a.reaction.automatic = false
+			a.reg.failures = 0 // what a person begins is not backed off from
+			a.apply(a.reg.want(regBind, now), now)
+		})
 	case DoUnregister:
 		a.beginAt = time.Time{}
-		a.reaction.clear() // also what was to happen by itself
-		a.apply(a.reg.want(regUnbind, now), now)
+		a.eachLine(func() {
+			a.reaction.clear() // also what was to happen by itself
+			a.apply(a.reg.want(regUnbind, now), now)
+		})
 	case DoQuery:
 		a.query(false, now)
 	case DoRemoveAll:
-		a.reaction.clear()
-		a.apply(a.reg.want(regWipe, now), now)
+		a.eachLine(func() {
+			a.reaction.clear()
+			kind := regUnbind // what is bound over the others is to stay off as well
+			if a.line == a.front {
+				kind = regWipe
+			}
+			a.apply(a.reg.want(kind, now), now)
+		})
 	case DoSubscribe:
 		a.apply(a.sub.ask(now), now)
 	case DoUnsubscribe:
@@ -343,9 +356,11 @@ func (a *Agent) command(c Command, now time.Time) {
 	case DoPing:
 		a.pingGRUU(now)
 	case DoIgnore:
-		if p, ok := a.reaction.ignore(c.Prompt); ok {
-			a.tell(now, fmt.Sprintf("%s: left as it is", p.On), p.action(now))
-		}
+		a.eachLine(func() {
+			if p, ok := a.reaction.ignore(c.Prompt); ok {
+				a.tell(now, fmt.Sprintf("%s%s: left as it is", a.flowWord(), p.On), p.action(now))
+			}
+		})
 	}
 }
 
@@ -357,18 +372,26 @@ func (a *Agent) goodbye(g goodbye, now time.Time) {
 	g.leave = g.leave || a.account.Leave
 	a.leaving = &g
 	a.beginAt = time.Time{}
-	a.reaction.clear()
 	a.poller.stop()
-	a.reg.retryAt, a.reg.refreshAt, a.sub.retryAt = time.Time{}, time.Time{}, time.Time{}
-	a.reg.wanted = nil
+	a.sub.retryAt = time.Time{}
+	a.eachLine(func() {
+		a.reaction.clear()
+		a.reg.retryAt, a.reg.refreshAt, a.reg.wanted = time.Time{}, time.Time{}, nil
+	})
 	a.leaveByHand(now)
-	// A REGISTER under way may still bind us: its answer is waited for.
-	if !g.leave && (a.reg.registered() || a.pending() == regBind && !a.reg.asking) && a.flow != nil {
-		a.apply(a.reg.want(regUnbind, now), now)
-		return
+	waits := false
+	a.eachLine(func() {
+		// A REGISTER under way may still bind us: its answer is waited for.
+		if !g.leave && (a.reg.registered() || a.pending() == regBind && !a.reg.asking) && a.flow != nil {
+			waits = true
+			a.apply(a.reg.want(regUnbind, now), now)
+			return
+		}
+		a.reg.wanted = nil
+	})
+	if !waits {
+		a.unsubscribeToLeave(now)
 	}
-	a.reg.wanted = nil
-	a.unsubscribeToLeave(now)
 }
 
 func (a *Agent) unsubscribeToLeave(now time.Time) {
@@ -377,58 +400,77 @@ func (a *Agent) unsubscribeToLeave(now time.Time) {
 
 // left reports whether nothing is under way any more.
 func (a *Agent) left() bool {
-	if a.flow == nil {
-		return true // nobody to say it to
+	// Where there is no flow there is nobody to say it to, and whoever is asked for a
+	// password is not waited for.
+	if a.front.flow != nil && a.sub.inFlight != "" && !a.sub.asking {
+		return false
 	}
-	// Whoever is asked for a password is not waited for.
-	subscribed := a.sub.inFlight == "" || a.sub.asking
-	return subscribed && (a.leaving.leave || a.reg.inFlight == "" || a.reg.asking)
+	return a.leaving.leave || !a.some(func(l *line) bool { return l.flow != nil && l.reg.inFlight != "" && !l.reg.asking })
 }
 
 // apply carries out what the state machines ask for.
 func (a *Agent) apply(effects []effect, now time.Time) {
 	for _, e := range effects {
-		switch e := e.(type) {
-		case sendRegister, sendSubscribe, sendByHand, renderByHand:
-			a.transmit(e, now)
-		case tellRegistration:
-			a.tellRegistration(now)
-		case tellSubscription:
-			a.tellSubscription(now)
-		case tellUnderWay:
-			a.tellUnderWay(e, now)
-		case boundEffect:
-			a.boundNow(now)
-		case lostEffect:
-			a.lostNow(e, now)
-		case startPolling:
-			a.poll(now)
-		case tellQueryFailed:
-			if a.quiet && a.poller.fault == e.reason {
-				break
-			}
-			a.poller.fault = e.reason
-			a.poller.silent = a.poller.silent || a.reg.status == 0 // a refusal is no list
-			a.tell(now, e.reason, RegistrationDetail{
-				State: a.reg.state, AOR: a.account.AOR, Status: a.reg.status, Reason: e.reason, CallID: a.id.callID, CSeq: a.regCSeq,
-			})
-		case needFlow:
-			a.relocate = true
-			a.dropFlow(now)
-		case needTarget:
-			a.relocate = true
-		case sendKeepAlive:
-			a.sendKeepAlive(e.method)
-		case flowFailed:
-			a.flowFailed(e, now)
-		case newDialog:
-			a.newDialog(e)
-		case noNotify:
-			a.finding(now, finding.Finding{Code: finding.NoNotify, Detail: a.noNotifyDetail()})
-		}
+		a.carryOut(e, now)
 	}
-	if a.leaving != nil && a.reg.inFlight == "" && a.sub.wanted {
+	if a.leaving != nil && a.sub.wanted && !a.some(func(l *line) bool { return l.reg.inFlight != "" && (l.flow != nil || l == a.line) }) {
 		a.unsubscribeToLeave(now)
+	}
+}
+
+// lineFor is the line that an effect is about: what belongs to the subscription
+// goes over the front one.
+func (a *Agent) lineFor(e effect) *line {
+	switch e := e.(type) {
+	case sendSubscribe, tellSubscription, tellUnderWay, startPolling, newDialog, noNotify:
+		return a.front
+	case sendByHand:
+		return e.turn.line
+	case renderByHand:
+		return e.turn.line
+	}
+	return a.line
+}
+
+func (a *Agent) carryOut(e effect, now time.Time) {
+	defer a.use(a.lineFor(e))()
+	switch e := e.(type) {
+	case sendRegister, sendSubscribe, sendByHand, renderByHand:
+		a.transmit(e, now)
+	case tellRegistration:
+		a.tellRegistration(now)
+	case tellSubscription:
+		a.tellSubscription(now)
+	case tellUnderWay:
+		a.tellUnderWay(e, now)
+	case boundEffect:
+		a.boundNow(now)
+	case lostEffect:
+		a.lostNow(e, now)
+	case startPolling:
+		a.poll(now)
+	case tellQueryFailed:
+		if a.quiet && a.poller.fault == e.reason {
+			break
+		}
+		a.poller.fault = e.reason
+		a.poller.silent = a.poller.silent || a.reg.status == 0 // a refusal is no list
+		a.tell(now, e.reason, RegistrationDetail{
+			State: a.reg.state, AOR: a.account.AOR, Status: a.reg.status, Reason: e.reason, CallID: a.id.callID, CSeq: a.regCSeq,
+		})
+	case needFlow:
+		a.relocate = true
+		a.dropFlow(now)
+	case needTarget:
+		a.relocate = true
+	case sendKeepAlive:
+		a.sendKeepAlive(e.method)
+	case flowFailed:
+		a.flowFailed(e, now)
+	case newDialog:
+		a.newDialog(e)
+	case noNotify:
+		a.finding(now, finding.Finding{Code: finding.NoNotify, Detail: a.noNotifyDetail()})
 	}
 }
 
@@ -437,14 +479,19 @@ func (a *Agent) tick(now time.Time) {
 	if due(a.beginAt, now) {
 		a.begin(now)
 	}
-	if a.leaving == nil && a.reaction.due(now) {
-		a.reaction.acted()
-		a.apply(a.reg.want(regBind, now), now)
-	}
-	a.apply(a.reg.tick(now), now)
+	a.elsewhere()
+	a.eachLine(func() {
+		if a.leaving == nil && a.reaction.due(now) {
+			a.reaction.acted()
+			a.apply(a.reg.want(regBind, now), now)
+		}
+		a.apply(a.reg.tick(now), now)
+	})
 	a.apply(a.sub.tick(now), now)
-	a.apply(a.keep.tick(now), now)
-	a.settleDeferred(now)
+	a.eachLine(func() {
+		a.apply(a.keep.tick(now), now)
+		a.settleDeferred(now)
+	})
 	if due(a.askAll, now) {
 		a.askFull(now)
 	}
@@ -477,9 +524,12 @@ func (a *Agent) tick(now time.Time) {
 }
 
 func (a *Agent) next() time.Time {
-	at := earliest(earliest(a.reg.next(), a.sub.next()), earliest(earliest(a.reaction.next(), a.askAll), a.tellBy))
+	at := earliest(a.sub.next(), earliest(a.askAll, a.tellBy))
+	for _, l := range a.lines {
+		at = earliest(at, earliest(earliest(l.reg.next(), l.reaction.next()), l.keep.next()))
+	}
 	at = earliest(at, earliest(a.poller.at, earliest(a.truths.again, earliest(a.truths.verifyAt, a.scrutiny.lapseToldBy))))
-	at = earliest(at, earliest(a.keep.next(), a.beginAt))
+	at = earliest(at, a.beginAt)
 	if len(a.goneAt) > 0 {
 		at = earliest(at, a.goneAt[0])
 	}

@@ -209,7 +209,7 @@ func (a *Agent) boundBy(sent sentRegister, r *wire.Response, ours wire.NameAddr,
 	a.tellGRUUs(now, a.ledger.learnPublic(a.account.AOR, ours.Params.Get("pub-gruu"), FromRegister))
 	a.differentGRUU(before, now)
 	a.tellGRUUs(now, a.ledger.learnTemporary(GRUU{
-		AOR: a.account.AOR, URI: ours.Params.Get("temp-gruu"), CallID: sent.callID, CSeq: sent.cseq, RegID: a.account.RegID,
+		AOR: a.account.AOR, URI: ours.Params.Get("temp-gruu"), CallID: sent.callID, CSeq: sent.cseq, RegID: a.id.regID,
 	}, FromRegister))
 }
 
@@ -299,6 +299,8 @@ func (a *Agent) boundNow(now time.Time) {
 	a.removed, a.lapsedAt = false, time.Time{}
 	a.reaction.clear()
 	a.save()
+	a.chooseFront(now)
+	a.withdraw(now)
 	// A registration that succeeds is a reason to ask again where the notifier
 	// said no before (RFC 6665 4.1.3, rejected), or where nobody answered.
 	idle := !a.sub.live() && a.sub.inFlight == "" && (a.sub.retryAt.IsZero() || a.sub.status == 0)
@@ -310,7 +312,7 @@ func (a *Agent) boundNow(now time.Time) {
 		a.apply(a.reg.flowLost(a.lastFlow.Cause, 0, now), now)
 	}
 	switch {
-	case !a.sub.confirmed():
+	case !a.sub.confirmed(), a.line != a.front:
 	case a.moved():
 		a.apply(a.sub.move(now), now)
 	case a.account.IMS && a.sub.inFlight == "":
@@ -326,7 +328,7 @@ func (a *Agent) lostNow(lost lostEffect, now time.Time) {
 	}
 	a.outbound, a.spent = false, a.answered
 	a.keep.agree(promise{}, now)
-	a.tellGRUUs(now, a.ledger.voidAll(lost.cause))
+	a.voidGRUUs(lost.cause, now)
 	a.save()
 }
 
@@ -400,7 +402,11 @@ func (a *Agent) challenged(r *wire.Response, answeredTo *[]string, tries int, as
 	}
 	if a.secret == secretLoading {
 		*asking = true
-		a.onSecret = append(a.onSecret, func() { a.challenged(r, answeredTo, tries, asking, then) })
+		l := a.line
+		a.onSecret = append(a.onSecret, func() {
+			defer a.use(l)()
+			a.challenged(r, answeredTo, tries, asking, then)
+		})
 		return
 	}
 	*asking = false

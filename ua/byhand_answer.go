@@ -93,6 +93,13 @@ func (id *identity) grantByHand(r *wire.Response, now time.Time) {
 	}
 }
 
+// shareByHand has each line know those contacts.
+func (a *Agent) shareByHand() {
+	for _, l := range a.lines {
+		l.id.others = a.id.others
+	}
+}
+
 func (a *Agent) byHandResult(r turnResult, now time.Time) {
 	t := r.turn
 	if a.turn != t {
@@ -155,6 +162,7 @@ func (a *Agent) answeredByHand(t *turn, r *wire.Response, fault string, now time
 		a.acceptedByHand(t, r, now)
 	default:
 		a.removed, a.id.others, a.displacedAt = t.before.removed, t.before.others, t.before.displacedAt
+		a.shareByHand()
 	}
 	a.endByHand(t, x, nil, now)
 	if t.ours && r.Status < 300 {
@@ -166,6 +174,7 @@ func (a *Agent) answeredByHand(t *turn, r *wire.Response, fault string, now time
 func (a *Agent) acceptedByHand(t *turn, r *wire.Response, now time.Time) {
 	a.takeRoutes(r)
 	a.id.grantByHand(r, now)
+	a.shareByHand()
 	ours, listed := a.ourContact(r)
 	left := time.Duration(0)
 	if listed {
@@ -225,6 +234,7 @@ func grantedBy(r *wire.Response, c wire.NameAddr, asked uint32) uint32 {
 
 // endByHand tells of the exchange and gives the turn on.
 func (a *Agent) endByHand(t *turn, x Exchange, err error, now time.Time) {
+	defer a.use(t.line)()
 	a.turn = nil
 	if err != nil {
 		switch {
@@ -281,7 +291,7 @@ func (a *Agent) tellByHand(t *turn, x Exchange, now time.Time) {
 		return
 	}
 	d := RegistrationDetail{
-		State: a.reg.state, AOR: a.account.AOR, RegID: a.account.RegID, Contact: a.id.contact, Transport: a.lastFlow.Transport,
+		State: a.reg.state, AOR: a.account.AOR, RegID: a.id.regID, Contact: a.id.contact, Transport: a.lastFlow.Transport,
 		Status: x.Status, Reason: "by hand: " + x.Outcome, CallID: t.callID, CSeq: t.cseq,
 	}
 	if d.State == "" {
@@ -324,7 +334,7 @@ func (r *registration) lostByHand(reason string, now time.Time) []effect {
 	}
 	r.drop()
 	r.failures++
-	r.retryAt = now.Add(backoff(r.failures))
+	r.retryAt = now.Add(backoff(r.failures, r.elsewhere))
 	r.enter(Retrying, reason, now)
 	return []effect{lostEffect{cause: reason}, tellRegistration{}}
 }

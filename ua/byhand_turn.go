@@ -111,6 +111,7 @@ func (g *Group) give(ctx context.Context, account string, b ByHand, renderOnly b
 type turn struct {
 	what       ByHand
 	agent      *Agent
+	line       *line           // that it goes over, from when it has its turn
 	gone       <-chan struct{} // closed: nobody waits for it any more
 	renderOnly bool
 	trace      *trace.Ring
@@ -203,11 +204,13 @@ func (t *turn) abandoned() bool {
 
 // pending is what the REGISTER under way is to our own binding; "" where there is
 // none, or nothing of it was sent yet.
-func (a *Agent) pending() regKind {
-	if a.turn != nil && !a.turn.what.subscribes() {
+func (a *Agent) pending() regKind { return a.pendingOn(a.line) }
+
+func (a *Agent) pendingOn(l *line) regKind {
+	if a.turn != nil && a.turn.line == l && !a.turn.what.subscribes() {
 		return a.turn.kind
 	}
-	return a.reg.inFlight
+	return l.reg.inFlight
 }
 
 // mayGo reports whether nothing of the agent's own is under way that a request by
@@ -223,7 +226,7 @@ func (a *Agent) mayGo(t *turn) bool {
 func (a *Agent) asking(t *turn) *bool {
 	switch {
 	case !t.what.subscribes():
-		return &a.reg.asking
+		return &t.line.reg.asking
 	case a.holds(t):
 		return &a.sub.asking
 	}
@@ -236,6 +239,7 @@ func (a *Agent) queueByHand(t *turn, now time.Time) {
 	case a.leaving != nil:
 		t.done <- turnEnd{err: errLeaving}
 	case t.renderOnly:
+		t.line = a.front
 		a.apply([]effect{renderByHand{t}}, now)
 	case len(a.turns) >= most:
 		t.done <- turnEnd{err: errCrowd}
@@ -249,7 +253,7 @@ func (a *Agent) nextByHand(now time.Time) {
 	for a.turn == nil && len(a.turns) > 0 && a.mayGo(a.turns[0]) {
 		t := a.turns[0]
 		a.turns = a.turns[1:]
-		a.turn = t
+		a.turn, t.line = t, a.line
 		if !t.what.subscribes() {
 			a.reg.inFlight = regHand
 		}
@@ -295,7 +299,7 @@ func (a *Agent) failByHand(unsent []effect, err error, now time.Time) {
 
 // breakByHand: the way that its request went is no more.
 func (a *Agent) breakByHand(cause string, now time.Time) {
-	if a.turn != nil && a.turn.tries > 0 {
+	if a.turn != nil && a.turn.line == a.line && a.turn.tries > 0 {
 		a.endByHand(a.turn, Exchange{}, fmt.Errorf("%w: %s", wire.ErrTransport, cause), now)
 	}
 }
@@ -488,6 +492,7 @@ func (a *Agent) registerByHand(t *turn, request *wire.Request, now time.Time) {
 		a.noteSent(sentRegister{callID: t.callID, cseq: t.cseq, kind: t.kind, contact: a.id.contact, byHand: true})
 		a.removed = t.kind == regUnbind || t.kind == regWipe || t.kind == regOther && a.removed
 		a.id.noteByHand(t.others)
+		a.shareByHand()
 		if t.kind == regOther && slices.ContainsFunc(t.others, func(b boundByHand) bool { return reginfo.SameURI(b.contact.URI, a.id.contact) }) {
 			a.displacedAt = now
 		}

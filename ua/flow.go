@@ -19,7 +19,7 @@ func (a *Agent) connect() {
 	}
 	a.connecting = true
 	a.relocate = false
-	hop := a.hop()
+	l, hop := a.line, a.hop()
 	peer := wire.PeerOf(hop, a.account.TLS)
 	peer.Path = a.account.WSPath
 	stacks, avoid, transport, local, now := a.group.stacks, &a.group.avoid, a.account.Transport, a.local, a.group.now
@@ -50,7 +50,7 @@ func (a *Agent) connect() {
 			}
 			avoid.Failed(result.target, now())
 		}
-		a.post(result)
+		a.post(onLine{l, result})
 	}()
 }
 
@@ -71,7 +71,7 @@ func (a *Agent) connected(r flowResult, now time.Time) {
 		}
 		a.apply(a.reg.brokenIf(reason, now), now)
 		// One that went over the flow before may have its answer already.
-		waits := slices.ContainsFunc(unsent, func(e effect) bool { _, is := e.(sendSubscribe); return is })
+		waits := slices.ContainsFunc(unsent, isSendSubscribe)
 		if waits && a.sub.inFlight != "" {
 			a.apply(a.sub.broken(reason, true, now), now)
 		}
@@ -106,13 +106,14 @@ func (a *Agent) have(r flowResult) bool {
 }
 
 func (a *Agent) useFlow(flow *wire.Flow) {
+	l := a.line
 	if a.box == nil || a.flow == nil || a.flow.Stack() != flow.Stack() {
 		if a.box != nil {
 			a.box.Detach()
 		}
 		a.box = flow.Stack().Attach(a.aor.User, func(in *wire.Incoming) { a.post(in) })
-		a.box.OnUnreachable(func(u wire.Unreachable) { a.post(u) })
-		if a.sub.live() {
+		a.box.OnUnreachable(func(u wire.Unreachable) { a.post(onLine{l, u}) })
+		if a.sub.live() && a.line == a.front {
 			a.box.Expect(a.sub.callID)
 		}
 	}
@@ -128,7 +129,7 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 			defer guard.Recover(a.group.options.OnPanic)
 			select {
 			case <-flow.Done():
-				a.post(flowGone{flow})
+				a.post(onLine{l, flowGone{flow}})
 			case <-a.done:
 			}
 		}()
@@ -189,7 +190,7 @@ func (a *Agent) flowLost(cause string, now time.Time) {
 		return
 	}
 	a.apply(a.reg.flowLost(cause, wait, now), now)
-	if a.reg.state != Retrying && a.reg.inFlight == "" && a.sub.confirmed() && a.sub.inFlight == "" {
+	if a.line == a.front && a.reg.state != Retrying && a.reg.inFlight == "" && a.sub.confirmed() && a.sub.inFlight == "" {
 		// No REGISTER will make a new one, and NOTIFYs go to the old one's Contact.
 		a.sub.refreshAt = now.Add(time.Second)
 	}
@@ -197,10 +198,10 @@ func (a *Agent) flowLost(cause string, now time.Time) {
 
 func (a *Agent) tellFlow(now time.Time, state, cause string) {
 	d := FlowDetail{
-		State: state, RegID: a.account.RegID, Transport: a.flow.Transport(),
+		State: state, RegID: a.id.regID, Transport: a.flow.Transport(),
 		Local: a.flow.Local().String(), Remote: a.flow.Remote().String(), Cause: cause,
 	}
-	summary := fmt.Sprintf("%s %s > %s %s", d.Transport, d.Local, d.Remote, state)
+	summary := a.flowWord() + fmt.Sprintf("%s %s > %s %s", d.Transport, d.Local, d.Remote, state)
 	if cause != "" {
 		summary += ": " + cause
 	}
@@ -216,7 +217,7 @@ func (a *Agent) unreachable(u wire.Unreachable, now time.Time) {
 	if remote := a.flow.Remote(); u.Remote != netip.AddrPortFrom(remote.Addr().WithZone(""), remote.Port()) {
 		return // it is about another account's
 	}
-	registering, subscribing := a.reg.inFlight != "" && !a.reg.asking, a.sub.inFlight != "" && !a.sub.asking
+	registering, subscribing := a.reg.inFlight != "" && !a.reg.asking, a.line == a.front && a.sub.inFlight != "" && !a.sub.asking
 	if registering || subscribing {
 		a.hint = u.String()
 	}

@@ -94,6 +94,7 @@ type keepAlive struct {
 	// fruitless counts the flows in a row that failed before one keep-alive was
 	// answered: they were no good ones (RFC 5626 4.5).
 	fruitless int
+	elsewhere bool // another flow of the account holds
 }
 
 // What the keep-alives ask of the agent.
@@ -110,7 +111,7 @@ type (
 // begin takes a new flow. What was agreed was so over the one before.
 func (k *keepAlive) begin(transport string, now time.Time) {
 	web := transport == wire.WS || transport == wire.WSS
-	*k = keepAlive{mode: k.mode, every: k.every, fruitless: k.fruitless, up: true, stream: transport != wire.UDP, web: web, agreed: promise{made: web}}
+	*k = keepAlive{mode: k.mode, every: k.every, fruitless: k.fruitless, elsewhere: k.elsewhere, up: true, stream: transport != wire.UDP, web: web, agreed: promise{made: web}}
 	k.plan(now)
 }
 
@@ -119,9 +120,9 @@ func (k *keepAlive) begin(transport string, now time.Time) {
 func (k *keepAlive) end() (wait time.Duration) {
 	if k.failed && k.answered.IsZero() {
 		k.fruitless++
-		wait = backoff(k.fruitless)
+		wait = backoff(k.fruitless, k.elsewhere)
 	}
-	*k = keepAlive{mode: k.mode, every: k.every, fruitless: k.fruitless}
+	*k = keepAlive{mode: k.mode, every: k.every, fruitless: k.fruitless, elsewhere: k.elsewhere}
 	return wait
 }
 
@@ -244,7 +245,7 @@ type keepAliveResult struct {
 
 // sendKeepAlive sends one off this goroutine.
 func (a *Agent) sendKeepAlive(method keepMethod) {
-	flow, ctx := a.flow, a.group.ctx
+	l, flow, ctx := a.line, a.flow, a.group.ctx
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
 		r := keepAliveResult{flow: flow, method: method}
@@ -256,7 +257,7 @@ func (a *Agent) sendKeepAlive(method keepMethod) {
 		case keepCRLF:
 			r.err = flow.SendCRLF()
 		}
-		a.post(r)
+		a.post(onLine{l, r})
 	}()
 }
 

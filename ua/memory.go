@@ -7,7 +7,7 @@ import (
 
 // remember opens the state file and takes up what an earlier run left.
 func (a *Agent) remember() {
-	a.id = identity{instance: NewInstance(), regID: a.account.RegID, callID: randomHex(12), watchOnly: a.account.WatchOnly}
+	instance := NewInstance()
 	if dir := a.group.options.StateDir; dir != "" {
 		state, err := openState(dir, a.account.Name, a.account.AOR)
 		switch {
@@ -18,23 +18,34 @@ func (a *Agent) remember() {
 		default:
 			a.state = state
 			if state.held.Instance != "" {
-				a.id.instance = state.held.Instance
+				instance = state.held.Instance
 			}
-			a.id.earlierCallID, a.id.earlierContact = state.held.CallID, state.held.Contact
+			for _, l := range a.lines {
+				l.id.earlierCallID, l.id.earlierContact = state.held.earlier(l.id.regID, a.account.RegID)
+			}
 			if a.creds.AKA != nil {
 				a.creds.AKA.SQN = max(a.creds.AKA.SQN, state.held.SQN)
 			}
 		}
 	}
 	if a.account.InstanceID != "" {
-		a.id.instance = a.account.InstanceID
+		instance = a.account.InstanceID
 	}
-	a.ledger = ledger{instance: a.id.instance}
+	for _, l := range a.lines {
+		l.id.instance = instance
+	}
+	a.ledger = ledger{instance: instance}
 	a.save()
 }
 
 func (a *Agent) save() {
-	r := remembered{Instance: a.id.instance, CallID: a.keptCallID(), Contact: a.keptContact(), ExpiresAt: a.reg.expiresAt}
+	first := a.lines[0]
+	r := remembered{Instance: a.id.instance, CallID: first.keptCallID(), Contact: first.keptContact(), ExpiresAt: first.reg.expiresAt}
+	for _, l := range a.lines[1:] {
+		if callID := l.keptCallID(); callID != "" {
+			r.Flows = append(r.Flows, rememberedFlow{l.id.regID, callID, l.keptContact(), l.reg.expiresAt})
+		}
+	}
 	if a.creds.AKA != nil {
 		r.SQN = a.creds.AKA.SQN
 	}
@@ -48,24 +59,24 @@ func (a *Agent) save() {
 
 // keptCallID is that of the binding that a crash would leave behind: ours once
 // a REGISTER went out, the earlier run's until then, none after we unregistered.
-func (a *Agent) keptCallID() string {
+func (l *line) keptCallID() string {
 	switch {
-	case a.id.contact == "":
-		return a.id.earlierCallID
-	case a.reg.state == Unregistered && a.removed:
+	case l.id.contact == "":
+		return l.id.earlierCallID
+	case l.reg.state == Unregistered && l.removed:
 		return ""
-	case a.id.boundAs != "":
-		return a.id.boundAs
+	case l.id.boundAs != "":
+		return l.id.boundAs
 	}
-	return a.id.callID
+	return l.id.callID
 }
 
-func (a *Agent) keptContact() string {
+func (l *line) keptContact() string {
 	switch {
-	case a.id.contact == "":
-		return a.id.earlierContact
-	case a.reg.state == Unregistered && a.removed:
+	case l.id.contact == "":
+		return l.id.earlierContact
+	case l.reg.state == Unregistered && l.removed:
 		return ""
 	}
-	return a.id.contact
+	return l.id.contact
 }

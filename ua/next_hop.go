@@ -166,7 +166,7 @@ func (a *Agent) doInDialog(request *wire.Request, hop, callID string, cseq uint3
 	if a.leaving != nil {
 		patience = ownHopTimeLeaving
 	}
-	all := a.group.ctx
+	l, all := a.line, a.group.ctx
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
 		ctx, cancel := context.WithTimeout(all, patience)
@@ -181,7 +181,7 @@ func (a *Agent) doInDialog(request *wire.Request, hop, callID string, cseq uint3
 		}
 		result.flow = flow
 		result.response, result.err = flow.Do(ctx, request)
-		a.post(result)
+		a.post(onLine{l, result})
 	}()
 }
 

@@ -12,7 +12,9 @@ import (
 // What is noted of a contact goes with it, whatever ids a registrar deals out; not
 // while a removal of it waits, or is shown.
 func TestNotesOfContactsAreBounded(t *testing.T) {
-	a := &Agent{table: reginfo.NewTable(reginfo.Tolerant), matches: matches{}, origins: map[rowKey]Origin{}, line: &line{id: identity{callID: "ours"}}, reported: map[string]bool{}}
+	a := &Agent{table: reginfo.NewTable(reginfo.Tolerant), matches: matches{}, origins: map[rowKey]Origin{}, reported: map[string]bool{}}
+	a.line = &line{id: identity{callID: "ours"}}
+	a.lines, a.front = []*line{a.line}, a.line
 	var rows []reginfo.Row
 	for n := range 100 {
 		in := &wire.Incoming{At: time.Now()}

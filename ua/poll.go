@@ -103,17 +103,16 @@ func (a *Agent) responded(r *wire.Response, now time.Time) {
 		n, ok := wire.LeadingNumber(c.Params.Get("expires"))
 		return c.URI == "*" || ok && n == 0 // what was just removed
 	})
-	a.truths.answered(contacts, a.isOurs, now)
+	isOurs := func(c wire.NameAddr) bool {
+		return a.some(func(l *line) bool { return l.id.registers(ContactOf(c)) })
+	}
+	a.truths.answered(contacts, isOurs, now)
 	a.poller.fault, a.poller.silent = "", false
 	if a.poller.on {
 		a.poller.at = now.Add(a.poller.every)
 		document := a.poller.document(a.account.AOR, contacts, a.table.Rows(), now)
 		outcome := a.table.Apply(document, a.poller.cseq, now)
-		known := a.evidence(now)
-		known.source = FromPoll
-		for _, change := range outcome.Changes {
-			a.changed(change, known)
-		}
+		a.judge(outcome.Changes, false, FromPoll, now)
 		a.countOwn(true, FromRegister, now)
 		a.forgetRows()
 	}

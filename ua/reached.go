@@ -100,7 +100,7 @@ type pingResult struct {
 // pingGRUU sends an OPTIONS to our own GRUU: does it come back to this device,
 // and how fast. A temporary one is preferred: it is what callers see.
 func (a *Agent) pingGRUU(now time.Time) {
-	list := a.ledger.usable(a.account.AOR, a.reg.registered())
+	list := a.ledger.usable(a.account.AOR, a.some((*line).registered))
 	if len(list) == 0 || a.flow == nil {
 		a.tell(now, "no GRUU to ping", RequestDetail{Method: "OPTIONS", From: a.account.AOR})
 		return

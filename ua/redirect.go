@@ -147,5 +147,8 @@ func (a *Agent) proxies() []string {
 	if at := a.reg.at; at.proxy {
 		return []string{at.uri}
 	}
-	return a.account.OutboundProxy[:min(1, len(a.account.OutboundProxy))]
+	if a.reg.proxy == "" {
+		return nil
+	}
+	return []string{a.reg.proxy}
 }

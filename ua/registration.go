@@ -27,8 +27,9 @@ const (
 	// Said once a request is this old: over UDP it was sent four times by then.
 	slowAfter = 7 * time.Second
 	// RFC 5626 4.5: the wait doubles from the base with each failure, to the cap.
-	backoffBase = 30 * time.Second
-	backoffCap  = 1800 * time.Second
+	backoffBase          = 30 * time.Second
+	backoffBaseElsewhere = 90 * time.Second // while another flow holds
+	backoffCap           = 1800 * time.Second
 	// In place of a wait: none. No time at all is to back off.
 	atOnce time.Duration = -1
 )
@@ -67,6 +68,7 @@ type registration struct {
 	retryAt   time.Time // zero: no retry is set
 	failures  int       // in a row
 	flowGone  bool      // a good flow was lost; the one immediate attempt is used up
+	elsewhere bool      // another flow of the account holds: see backoff
 	held      bool      // shortened, and the user is to decide: no refresh
 }
 
@@ -349,7 +351,7 @@ func (r *registration) failed(reason string, wait time.Duration, now time.Time) 
 		wait = 0 // the attempt goes on, elsewhere
 	} else {
 		r.failures++
-		wait = cmp.Or(wait, backoff(r.failures))
+		wait = cmp.Or(wait, backoff(r.failures, r.elsewhere))
 	}
 	r.refreshAt = time.Time{}
 	r.retryAt = now.Add(wait)
@@ -399,11 +401,14 @@ func (r *registration) flowLost(reason string, wait time.Duration, now time.Time
 
 // backoff is 50 to 100 % of min(1800 s, 30 s * 2^failures) (RFC 5626 4.5), where
 // the failure that just happened counts: the first of a registration waits 30 to
-// 60 s.
-func backoff(failures int) time.Duration {
-	wait := backoffCap
+// 60 s. Where another flow holds the base is 90 s.
+func backoff(failures int, elsewhere bool) time.Duration {
+	base, wait := backoffBase, backoffCap
+	if elsewhere {
+		base = backoffBaseElsewhere
+	}
 	if failures < 6 {
-		wait = min(backoffCap, backoffBase<<failures)
+		wait = min(backoffCap, base<<failures)
 	}
 	return wait/2 + rand.N(wait/2)
 }

@@ -84,11 +84,11 @@ func (a *Agent) noteSent(sent sentRegister) {
 
 // do sends the request off this goroutine and posts what comes of it.
 func (a *Agent) do(request *wire.Request, result func(*wire.Response, error) any) {
-	flow, ctx := a.flow, a.group.ctx
+	l, flow, ctx := a.line, a.flow, a.group.ctx
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
 		response, err := flow.Do(ctx, request)
-		a.post(result(response, err))
+		a.post(onLine{l, result(response, err)})
 	}()
 }
 
@@ -160,7 +160,7 @@ func (a *Agent) contactURI(r *wire.Request, params string) string {
 func (a *Agent) registerContact(b ByHand) string {
 	regID := ""
 	if a.usesOutbound() {
-		regID = strconv.FormatUint(uint64(a.account.RegID), 10)
+		regID = strconv.FormatUint(uint64(a.id.regID), 10)
 	}
 	value := "<" + a.id.contact + ">"
 	if instance := orOurs(b.Instance, a.id.instance); instance != "" {
@@ -274,7 +274,7 @@ func (a *Agent) subscribeRequest(d *dialog, kind subKind, cseq uint32) (r *wire.
 	// Our address, not our GRUU: the NOTIFY that tells of our removal could not find
 	// its way by a GRUU that our binding carries.
 	contact := a.contactURI(r, params)
-	if gruus := a.ledger.usable(a.account.AOR, a.reg.registered()); a.account.SubscribeGRUU && len(gruus) > 0 {
+	if gruus := a.ledger.usable(a.account.AOR, a.some((*line).registered)); a.account.SubscribeGRUU && len(gruus) > 0 {
 		contact = gruus[0].URI
 	}
 	for i, h := range r.Headers {

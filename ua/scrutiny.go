@@ -95,13 +95,13 @@ func (a *Agent) differentGRUU(before []GRUU, now time.Time) {
 // lapseDue is called when a document should long have told of our lapse.
 func (a *Agent) lapseDue(now time.Time) {
 	a.scrutiny.lapseToldBy = time.Time{}
-	if a.reg.registered() || !a.sub.confirmed() {
+	if !a.sub.confirmed() {
 		return
 	}
 	for _, row := range a.table.Rows() {
-		if a.matches.of(&row, a.id, a.ledger.has).own {
+		if l := a.lineOf(&row); !l.registered() && a.matchOf(&row).own {
 			a.finding(now, finding.Finding{Code: finding.LapseNotNotified, Detail: fmt.Sprintf(
-				"our contact ran out %s ago and is still listed", now.Sub(a.lapsedAt).Round(time.Second))})
+				"our contact ran out %s ago and is still listed", now.Sub(l.lapsedAt).Round(time.Second))})
 			return
 		}
 	}

@@ -32,13 +32,13 @@ func (a *Agent) widen(request *wire.Request, e effect) bool {
 		return true
 	}
 	a.connecting = true
-	stacks, local, target := a.group.stacks, a.local, wire.Target{Transport: wire.TCP, Addr: a.target.Addr}
+	l, stacks, local, target := a.line, a.group.stacks, a.local, wire.Target{Transport: wire.TCP, Addr: a.target.Addr}
 	go func() {
 		defer guard.Recover(a.group.options.OnPanic)
 		ctx, cancel := context.WithTimeout(a.group.ctx, widenTime)
 		defer cancel()
 		flow, err := stacks.Flow(ctx, target, local, wire.Peer{})
-		a.post(widened{flow, err})
+		a.post(onLine{l, widened{flow, err}})
 	}()
 	return true
 }

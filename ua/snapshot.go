@@ -13,9 +13,10 @@ type Snapshot struct {
 	AOR     string
 	At      time.Time
 
-	Registration Registration
-	Subscription Subscription
+	Registration Registration // over Flow
+	Subscription Subscription // over Flow
 	Flow         Flow
+	Flows        []FlowState // where there are several, in the order of the account's proxies: Flow and Registration are one of them
 
 	Bindings []Binding // as the registrar told them, in document order; removed ones stay for half a minute
 	GRUUs    []GRUU
@@ -78,6 +79,15 @@ type Flow struct {
 	KeepAlive string    // what keeps it alive: "CRLF", "CRLF ping" (that is answered), "STUN"; "": nothing
 	Answered  time.Time // when a keep-alive was answered last; zero: none was
 }
+
+// FlowState is one of several flows and our registration over it (RFC 5626).
+type FlowState struct {
+	Flow
+	Registration Registration
+}
+
+// Holds reports whether the flow is up and we are registered over it.
+func (f FlowState) Holds() bool { return f.Up && f.Registration.State == Registered }
 
 // Binding is one contact of the AOR as the registrar last told it, and what we
 // think of it.

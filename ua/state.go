@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -12,21 +13,16 @@ import (
 // takeSnapshot makes the state as others see it.
 func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	s := &Snapshot{
-		Account: a.account.Name,
-		AOR:     a.account.AOR,
-		At:      now,
-		Registration: Registration{
-			State: a.reg.state, Since: a.reg.since, Contact: a.id.contact, Instance: a.id.instance, RegID: a.account.RegID,
-			CallID: a.id.callID, CSeq: a.regCSeq, Status: a.reg.status, Reason: a.reg.reason, Granted: a.reg.granted,
-			ExpiresAt: a.reg.expiresAt, RefreshAt: a.reg.refreshAt, RetryAt: a.reg.retryAt, Pending: a.pending() == regBind, Slow: a.slowRegister(), RoundTrip: a.roundTrip,
-		},
+		Account:      a.account.Name,
+		AOR:          a.account.AOR,
+		At:           now,
+		Registration: a.shownRegistration(),
 		Subscription: Subscription{
 			State: a.sub.state, Since: a.sub.since, Status: a.sub.status, Reason: a.sub.reason, Granted: a.sub.granted,
 			ExpiresAt: a.sub.expiresAt, RefreshAt: a.sub.refreshAt, RetryAt: a.sub.retryAt, Slow: a.slowSubscribe(),
 		},
-		Flow:     a.lastFlow,
-		GRUUs:    a.ledger.list(a.reg.registered()),
-		Prompts:  a.reaction.prompts,
+		Flow:     a.shownFlow(),
+		GRUUs:    a.ledger.list(a.some((*line).registered)),
 		Document: a.document,
 		Notices:  slices.Clone(a.notices),
 
@@ -35,16 +31,18 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	for _, d := range s.Disagreements {
 		s.Notices = append(s.Notices, d.Detail+": a query (Q) settles it")
 	}
-	if a.seenAs.IsValid() {
-		s.Registration.SeenAs = a.seenAs.String()
-	}
+	a.eachLine(func() {
+		s.Prompts = append(s.Prompts, a.reaction.prompts...)
+		if len(a.lines) > 1 {
+			s.Flows = append(s.Flows, FlowState{a.shownFlow(), a.shownRegistration()})
+		}
+	})
+	slices.SortFunc(s.Prompts, func(p, other Prompt) int { return cmp.Compare(p.ID, other.ID) })
 	if a.poller.on {
 		s.Subscription.RetryAt = a.poller.at
 	}
-	s.Registration.NAT = a.behindNAT()
-	s.Flow.KeepAlive, s.Flow.Answered = string(a.keep.method), a.keep.answered
 	for _, row := range a.table.Rows() {
-		m := a.matches.of(&row, a.id, a.ledger.has)
+		m := a.matchOf(&row)
 		if m.own && slices.ContainsFunc(a.gone, func(b Binding) bool { return b.Own && b.At.After(row.At) && b.Contact.URI == row.Contact.URI }) {
 			continue // a query has told since that it is gone
 		}
@@ -54,6 +52,25 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	}
 	s.Bindings = append(s.Bindings, a.gone...)
 	return s
+}
+
+func (a *Agent) shownRegistration() Registration {
+	r := Registration{
+		State: a.reg.state, Since: a.reg.since, Contact: a.id.contact, Instance: a.id.instance, RegID: a.id.regID,
+		CallID: a.id.callID, CSeq: a.regCSeq, Status: a.reg.status, Reason: a.reg.reason, Granted: a.reg.granted,
+		ExpiresAt: a.reg.expiresAt, RefreshAt: a.reg.refreshAt, RetryAt: a.reg.retryAt, Pending: a.pending() == regBind, Slow: a.slowRegister(), RoundTrip: a.roundTrip,
+		NAT: a.behindNAT(),
+	}
+	if a.seenAs.IsValid() {
+		r.SeenAs = a.seenAs.String()
+	}
+	return r
+}
+
+func (a *Agent) shownFlow() Flow {
+	f := a.lastFlow
+	f.KeepAlive, f.Answered = string(a.keep.method), a.keep.answered
+	return f
 }
 
 func (a *Agent) slowRegister() string { return a.slow(a.reg.slow, a.reg.inFlight != "") }
@@ -83,7 +100,7 @@ func (a *Agent) slow(text string, underWay bool) string {
 
 func (a *Agent) tellRegistration(now time.Time) {
 	d := RegistrationDetail{
-		State: a.reg.state, AOR: a.account.AOR, RegID: a.account.RegID, Contact: a.id.contact,
+		State: a.reg.state, AOR: a.account.AOR, RegID: a.id.regID, Contact: a.id.contact,
 		Status: a.reg.status, Reason: a.reg.reason, CallID: a.id.callID, CSeq: a.regCSeq,
 		Heard: a.reg.reached,
 	}
@@ -116,7 +133,7 @@ func (a *Agent) tellRegistration(now time.Time) {
 		d.RetryIn = Seconds(a.reg.retryAt.Sub(now))
 		summary += fmt.Sprintf(", next try in %s", a.reg.retryAt.Sub(now).Round(time.Second))
 	}
-	a.tell(now, summary, d)
+	a.tell(now, a.flowWord()+summary, d)
 }
 
 func (a *Agent) tellSubscription(now time.Time) {

@@ -22,6 +22,29 @@ type remembered struct {
 	Contact   string    `json:"contact,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // of the last registration
 	SQN       uint64    `json:"aka_sqn,omitempty"`   // highest sequence number that was accepted (RFC 3310)
+
+	Flows []rememberedFlow `json:"flows,omitempty"` // beside the first one's
+}
+
+// rememberedFlow is what is kept of the binding over another flow than the first.
+type rememberedFlow struct {
+	RegID     uint32    `json:"reg_id"`
+	CallID    string    `json:"call_id"`
+	Contact   string    `json:"contact,omitempty"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// earlier is what a run before this one registered under a reg-id.
+func (r remembered) earlier(regID, first uint32) (callID, contact string) {
+	if regID == first {
+		return r.CallID, r.Contact
+	}
+	for _, f := range r.Flows {
+		if f.RegID == regID {
+			return f.CallID, f.Contact
+		}
+	}
+	return "", ""
 }
 
 // stateFile is the file of one account, locked while it is open. It is changed

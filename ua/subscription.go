@@ -395,7 +395,7 @@ func (s *subscription) retry(after uint32, named bool, now time.Time) {
 		return
 	}
 	if !named {
-		s.retryAt = now.Add(backoff(s.failures))
+		s.retryAt = now.Add(backoff(s.failures, false))
 		s.failures++
 		return
 	}

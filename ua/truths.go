@@ -211,7 +211,7 @@ func (a *Agent) compareTruths(now time.Time) {
 	for _, d := range a.truths.compare(testimony{
 		registered: a.reg.registered(), contact: a.id.contact, expiresAt: a.reg.expiresAt, justBound: a.justBound,
 		watched: a.listedInFull(), rows: a.table.Rows(),
-		own: func(r *reginfo.Row) bool { return a.matches.of(r, a.id, a.ledger.has).own },
+		own: func(r *reginfo.Row) bool { return a.lineOf(r) == a.line && a.matchOf(r).own },
 	}, now) {
 		summary := d.Detail + ": " + strings.TrimSuffix(d.About, " expires")
 		if d.Cleared {

@@ -76,12 +76,14 @@ func (a *Agent) clockJumped(j clockJumped, now time.Time) {
 	cause := fmt.Sprintf("the clock jumped by %s: this machine slept, or its time was set", j.by.Round(time.Second))
 	if j.by < 0 {
 		// It was set back. What was to come by a certain time comes as soon as before.
-		a.reg.shift(j.by)
 		a.sub.shift(j.by)
-		a.reaction.shift(j.by)
+		for _, l := range a.lines {
+			l.reg.shift(j.by)
+			l.reaction.shift(j.by)
+		}
 		shift(j.by, &a.beginAt)
 	}
-	a.renewAll(cause, now)
+	a.eachLine(func() { a.renewAll(cause, now) })
 }
 
 // networkChanged finds out whether the flow is affected: whether packets to the
@@ -118,7 +120,7 @@ func (a *Agent) renewAll(cause string, now time.Time) {
 	// What is under way got lost with it; its answer would be waited for in vain.
 	a.apply(a.reg.brokenIf(cause, now), now)
 	a.breakByHand(cause, now)
-	if a.sub.inFlight != "" {
+	if a.line == a.front && a.sub.inFlight != "" {
 		a.apply(a.sub.broken(cause, true, now), now)
 	}
 	a.retryNow(now)
@@ -134,7 +136,7 @@ func (a *Agent) retryNow(now time.Time) {
 		a.reg.failures = 0
 		a.apply(a.reg.want(regBind, now), now)
 	}
-	if a.reg.state == Retrying {
+	if a.reg.state == Retrying || a.line != a.front {
 		return // the subscription follows
 	}
 	if a.sub.wanted && (a.sub.state == Terminated && a.sub.status == 0 && !a.sub.retryAt.IsZero() || a.sub.confirmed()) {

@@ -78,7 +78,9 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 	if len(n.Body) > 0 {
 		a.takeDocument(n)
 	}
-	a.doubted = false
+	for _, l := range a.lines {
+		l.doubted = false
+	}
 	a.apply(effects, now)
 }
 
@@ -87,10 +89,12 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 // machine that never had it. That is no kick: our registration is refreshed, as it
 // would have been in time.
 func (a *Agent) heardAgain(lostAt, now time.Time) {
-	a.doubted = a.reg.registered() && !a.reg.held && a.leaving == nil && a.justBound.Before(lostAt)
-	if a.doubted && a.reg.state == Registered { // else the next REGISTER is set
-		a.apply(a.reg.want(regBind, now), now)
-	}
+	a.eachLine(func() {
+		a.doubted = a.reg.registered() && !a.reg.held && a.leaving == nil && a.justBound.Before(lostAt)
+		if a.doubted && a.reg.state == Registered { // else the next REGISTER is set
+			a.apply(a.reg.want(regBind, now), now)
+		}
+	})
 }
 
 func (a *Agent) takeDocument(n wire.Notify) {
@@ -136,19 +140,10 @@ func (a *Agent) takeDocument(n wire.Notify) {
 			a.tell(n.At, fmt.Sprintf("registration of %s is %s", r.AOR, r.After), RegistrationStateDetail{r.AOR, r.ID, r.After})
 		}
 	}
-	// One document may tell of us under several identities: each is judged by
-	// what we knew before it.
-	a.id.shown = a.id.shown || slices.ContainsFunc(a.table.Rows(), a.id.shows)
-	known := a.evidence(n.At)
-	known.first = first
-	for _, change := range outcome.Changes {
-		if a.replaces(change) {
-			known.replacedBy = change.After.Contact.URI
-		}
+	for _, l := range a.lines {
+		l.id.shown = l.id.shown || slices.ContainsFunc(a.table.Rows(), l.id.shows)
 	}
-	for _, change := range outcome.Changes {
-		a.changed(change, known)
-	}
+	a.judge(outcome.Changes, first, FromNotify, n.At)
 	full := document.State == reginfo.Full && !document.Incomplete
 	a.fullSeen = a.fullSeen || full
 	a.countOwn(full, FromNotify, n.At)
@@ -364,14 +359,14 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 		a.apply(a.reg.kicked(fmt.Sprintf("%s by the network", j.event), at), at)
 		a.outbound = false
 		a.keep.agree(promise{}, at)
-		a.tellGRUUs(at, a.ledger.voidAll("the network removed our contact"))
+		a.voidGRUUs("the network removed our contact", at)
 		if a.account.IMS {
 			a.imsKicked(kick, at)
 		}
 	} else if !row.ExpiresAt.IsZero() {
 		a.apply(a.reg.shortened(left, prompt.Decision != Reregistering, at), at)
 	}
-	a.tell(at, actionSummary(prompt, at), prompt.action(at))
+	a.tell(at, a.flowWord()+actionSummary(prompt, at), prompt.action(at))
 }
 
 // rejectedToo: the removal that a query found was a rejection. It is one kick, but
@@ -423,9 +418,11 @@ func (a *Agent) forgetRows() {
 	for _, b := range a.gone {
 		use(&b.Row)
 	}
-	for _, h := range a.deferred {
-		use(h.change.Before)
-		use(h.change.After)
+	for _, l := range a.lines {
+		for _, h := range l.deferred {
+			use(h.change.Before)
+			use(h.change.After)
+		}
 	}
 	maps.DeleteFunc(a.matches, func(k rowKey, _ stuck) bool { return !used[k] })
 	maps.DeleteFunc(a.origins, func(k rowKey, _ Origin) bool { return !used[k] })
@@ -436,20 +433,21 @@ func (a *Agent) forgetRows() {
 func (a *Agent) countOwn(full bool, source Source, at time.Time) {
 	var own []reginfo.Row
 	for _, row := range a.table.Rows() {
-		if a.matches.of(&row, a.id, a.ledger.has).own {
+		if a.matchOf(&row).own {
 			own = append(own, row)
+			a.lineOf(&row).listed, a.ownSeen = true, true
 		}
 	}
-	if len(own) > 0 {
-		a.listed, a.ownSeen = true, true
-	}
-	if a.listedWith(a.answered) && !a.tellBy.IsZero() {
+	told := a.some(func(l *line) bool { return a.listedWith(l.answered) }) &&
+		!a.some(func(l *line) bool { return l.registered() && !a.listedWith(l.answered) })
+	if told && !a.tellBy.IsZero() {
 		// The first document of a dialog comes because we subscribed.
 		a.tells, a.tellBy = a.tells || a.documents > 1, time.Time{}
 	}
 	// While a REGISTER is under way the document may be from before it; and a
 	// partial one that tells of others says nothing of us.
-	if a.ownSeen && a.pending() != regBind && (full && a.listed || len(own) > 0) {
+	binding := a.some(func(l *line) bool { return a.pendingOn(l) == regBind })
+	if a.ownSeen && !binding && (full && a.some(func(l *line) bool { return l.listed }) || len(own) > 0) {
 		before := a.ledger.public
 		a.tellGRUUs(at, a.ledger.notified(own, source))
 		a.differentGRUU(before, at)

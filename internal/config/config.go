@@ -261,9 +261,6 @@ func (r *reader) finish(d *draft) {
 	case d.passwordCommand != "":
 		d.Password = fromCommand(d.passwordCommand)
 	}
-	if d.moreThanOneFlow {
-		r.warn(d.lines["outbound_proxy"], "outbound_proxy", "only the first has an effect yet in this version")
-	}
 	if d.TLS.InsecureSkipVerify {
 		r.warn(d.lines["tls.insecure_skip_verify"], "tls.insecure_skip_verify", "certificates are not checked: anybody may be listening")
 	}

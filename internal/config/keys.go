@@ -32,7 +32,6 @@ type draft struct {
 	password        *string        // nil: not set
 	passwordEnv     string
 	passwordCommand string
-	moreThanOneFlow bool // asked for, and not there yet
 }
 
 // keys is every setting of the config file, in the order of the

@@ -173,7 +173,6 @@ func proxies(p place, value any) error {
 		return mustBe("a URI such as \"sip:proxy.example.com;transport=tcp\", or a list of up to four")
 	}
 	p.account.OutboundProxy = uris
-	p.account.moreThanOneFlow = len(uris) > 1
 	return nil
 }
 
