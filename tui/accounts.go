@@ -116,6 +116,8 @@ func (a *app) accountRow(acc *account, c accountColumns) string {
 	reg, watch := a.registrationCount(s), a.subscriptionCount(s)
 	flow := s.Flow.Transport + " up"
 	switch {
+	case len(s.Flows) > 0:
+		flow = flowCount(s.Flows)
 	case s.Flow.Transport == "":
 		flow = "none"
 	case !s.Flow.Up:

@@ -199,12 +199,26 @@ func (a *app) bindingDetails(b *ua.Binding) []string {
 	if b.Active() && !b.ExpiresAt.IsZero() {
 		f.add("expires", fmt.Sprintf("in %s, at %s", countdown(b.ExpiresAt.Sub(a.now())), a.clock.moment(b.ExpiresAt, a.zone())))
 	}
-	if s := a.account().shown; b.Own && s != nil && s.Flow.KeepAlive != "" {
-		answered := "no answer yet, or none awaited"
-		if at := s.Flow.Answered; !at.IsZero() {
-			answered = fmt.Sprintf("answered %s ago", countdown(a.now().Sub(at)))
+	if s := a.account().shown; b.Own && s != nil {
+		flow := s.Flow
+		for _, one := range s.Flows {
+			said := a.failure(one)
+			if one.Holds() {
+				said = fmt.Sprintf("%s %s > %s", one.Transport, one.Local, one.Remote)
+			}
+			name := fmt.Sprintf("flow %d", one.Registration.RegID)
+			if c.RegID.Value == uint64(one.Registration.RegID) {
+				flow, name = one.Flow, "this flow"
+			}
+			f.add(name, said)
 		}
-		f.add("keep-alive", s.Flow.KeepAlive+", "+answered)
+		if flow.KeepAlive != "" {
+			answered := "no answer yet, or none awaited"
+			if at := flow.Answered; !at.IsZero() {
+				answered = fmt.Sprintf("answered %s ago", countdown(a.now().Sub(at)))
+			}
+			f.add("keep-alive", flow.KeepAlive+", "+answered)
+		}
 	}
 	f.add("retry after", c.RetryAfter.String())
 	f.add("registered for", c.DurationRegistered.String())

@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"regwatch/ua"
@@ -43,9 +45,39 @@ func (a *app) header(w int) []string {
 	two := a.counter(a.subscriptionCount(s), right-3, bars)
 	return []string{
 		fit(first, left-1) + " " + one,
-		fit(" "+a.flow(s.Flow, left-2), left-1) + " " + two,
+		fit(" "+a.flows(s, left-2), left-1) + " " + two,
 		a.third(s, w, left),
 	}
+}
+
+// flows draws the way to the next hop, and where there are several how many hold.
+func (a *app) flows(s *ua.Snapshot, w int) string {
+	if len(s.Flows) == 0 {
+		return a.flow(s.Flow, w)
+	}
+	word := flowCount(s.Flows)
+	shown := word
+	if len(failing(s.Flows)) > 0 {
+		shown = a.th.busy.Render(word)
+	}
+	room := w - width(word) - width(s.Flow.Transport) - len(",  > ")
+	if s.Flow.Remote == "" || room < 12 {
+		return shown
+	}
+	return fmt.Sprintf("%s, %s > %s", shown, a.th.text(s.Flow.Transport), cutMiddle(a.th.text(s.Flow.Remote), room))
+}
+
+// flowCount says how many of several flows hold.
+func flowCount(flows []ua.FlowState) string {
+	if bad := len(failing(flows)); bad > 0 {
+		return fmt.Sprintf("%d of %d flows", len(flows)-bad, len(flows))
+	}
+	return fmt.Sprintf("%d flows", len(flows))
+}
+
+// failing are the flows that do not hold.
+func failing(flows []ua.FlowState) []ua.FlowState {
+	return slices.DeleteFunc(slices.Clone(flows), ua.FlowState.Holds)
 }
 
 // flow draws the way to the next hop.
@@ -91,6 +123,9 @@ func (a *app) third(s *ua.Snapshot, w, left int) string {
 	case r.State == ua.Registered && !s.Flow.Up && s.Flow.Cause != "":
 		return " " + a.th.busy.Render(cutEnd("flow down: "+a.th.text(s.Flow.Cause), w-2))
 	}
+	if bad := failing(s.Flows); len(bad) > 0 {
+		return " " + a.th.busy.Render(cutEnd(a.th.text(fmt.Sprintf("flow %d %s", bad[0].Registration.RegID, a.failure(bad[0]))), w-2))
+	}
 	seen := ""
 	switch {
 	case r.SeenAs != "" && r.NAT:
@@ -130,6 +165,19 @@ func (a *app) third(s *ua.Snapshot, w, left int) string {
 		watch = a.th.busy.Render(watch)
 	}
 	return fit(" "+cutEnd(seen, start-2), start) + watch
+}
+
+// failure says how one of several flows stands that does not hold.
+func (a *app) failure(f ua.FlowState) string {
+	r := f.Registration
+	said := cmp.Or(string(r.State), "down")
+	if why := cmp.Or(reason(r.Status, r.Reason), f.Cause); why != "" {
+		said += ": " + why
+	}
+	if !r.RetryAt.IsZero() {
+		said += ", next try in " + countdown(r.RetryAt.Sub(a.now()))
+	}
+	return said
 }
 
 // keepAlive says what keeps the flow alive, and whether that is answered; ""
