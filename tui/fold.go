@@ -97,6 +97,9 @@ func bindsUs(d ua.ContactDetail) bool {
 // sameRegister reports whether both are of one REGISTER, as far as the registrar
 // tells which it was.
 func sameRegister(r ua.RegistrationDetail, d ua.ContactDetail) bool {
+	if d.RegID.Present && r.RegID != 0 && d.RegID.Value != uint64(r.RegID) {
+		return false // of another flow
+	}
 	return !d.CSeq.Present || r.CSeq == 0 || d.CallID != r.CallID && r.CallID != "" || uint64(r.CSeq) == d.CSeq.Value
 }
 

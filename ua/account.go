@@ -153,9 +153,9 @@ func (a *Account) offers() []string {
 	return offers
 }
 
-// flows is over how many an account registers. Without RFC 5626 a second binding
-// would be another device's.
-func (a *Account) flows() int {
+// Flows is over how many flows the account registers: one for each outbound proxy.
+// Without RFC 5626 it is one, for a second binding would be another device's.
+func (a *Account) Flows() int {
 	if a.NoOutbound || a.WatchOnly {
 		return 1
 	}

@@ -146,7 +146,7 @@ func startAgent(g *Group, account Account, beginAt time.Time) *Agent {
 	if account.AKA.Set() {
 		a.creds.AKA, _ = wire.NewAKA(account.AKA) // Check has read it
 	}
-	for n := range account.flows() {
+	for n := range account.Flows() {
 		a.lines = append(a.lines, newLine(account, n))
 	}
 	a.line, a.front = a.lines[0], a.lines[0]

@@ -85,7 +85,10 @@ func (l *ledger) voidAll(cause string) []GRUUDetail {
 // notified takes what a document says of our active contacts (RFC 5628 6). It
 // is to be called only where a contact of ours was recognised, now or before:
 // else silence about us proves nothing.
-func (l *ledger) notified(own []reginfo.Row, source Source) []GRUUDetail {
+//
+// unlisted are the Call-IDs of bindings over other flows that the document does not
+// list, and that we know to be there: it may be from before them.
+func (l *ledger) notified(own []reginfo.Row, unlisted []string, source Source) []GRUUDetail {
 	var out []GRUUDetail
 	for _, row := range own {
 		c := row.Contact
@@ -95,6 +98,9 @@ func (l *ledger) notified(own []reginfo.Row, source Source) []GRUUDetail {
 		}, source)...)
 	}
 	return append(out, l.void("the registrar no longer counts it", source, func(g GRUU) bool {
+		if slices.Contains(unlisted, g.CallID) {
+			return true
+		}
 		told := len(own) == 0 // of the GRUU's address-of-record
 		for _, row := range own {
 			c := row.Contact

@@ -63,12 +63,13 @@ func (a *Agent) elsewhere() {
 	}
 }
 
-// chooseFront puts another line in front, where the one that was there has failed
-// and another holds: the subscription moves there, and what is asked for from now
+// chooseFront puts another line in front, where the one that was there has failed,
+// or was never registered, and another holds: the subscription moves there, and what is asked for from now
 // on goes there. It stays in front when the other one is back.
 func (a *Agent) chooseFront(now time.Time) {
 	was := a.front
-	if was.flow != nil && (was.reg.state != Retrying || was.reg.status != 0) {
+	bound := was.answered != (sentRegister{}) // else it makes no dialog that comes back over it (RFC 5626 4.3)
+	if bound && was.flow != nil && (was.reg.state != Retrying || was.reg.status != 0) {
 		return
 	}
 	i := slices.IndexFunc(a.lines, (*line).holds)

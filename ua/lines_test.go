@@ -147,6 +147,11 @@ func TestTwoFlows(t *testing.T) {
 		if f := r.flows(); len(f) != 2 {
 			t.Errorf("flows: %q", f)
 		}
+		for _, d := range all[ua.GRUUDetail](r) {
+			if d.Change == ua.Invalidated && d.Cause == "the registrar no longer counts it" {
+				t.Errorf("GRUU: %+v", d)
+			}
+		}
 		r.close()
 		if left := l.Bindings("alice"); len(left) != 0 {
 			t.Errorf("left behind: %+v", left)

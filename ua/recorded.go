@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"regwatch/reginfo"
 )
@@ -13,7 +14,7 @@ import (
 // left in the state directory, and what its own REGISTERs among the messages say.
 // It belongs to one goroutine.
 type Own struct {
-	id    identity
+	ids   []identity // one for each flow
 	gruus map[string]bool
 }
 
@@ -30,42 +31,54 @@ func OwnOf(account Account, stateDir string) *Own {
 		text, _ := os.ReadFile(filepath.Join(stateDir, stateName(account.Name, account.AOR)))
 		json.Unmarshal(text, &held)
 	}
-	o := &Own{gruus: map[string]bool{}, id: identity{
-		instance: held.Instance, regID: account.RegID, callID: held.CallID, contact: held.Contact, watchOnly: account.WatchOnly,
-	}}
 	if account.InstanceID != "" {
-		o.id.instance = account.InstanceID
+		held.Instance = account.InstanceID
+	}
+	o := &Own{gruus: map[string]bool{}}
+	for n := range account.Flows() {
+		id := identity{instance: held.Instance, regID: account.RegID + uint32(n), watchOnly: account.WatchOnly}
+		id.callID, id.contact = held.earlier(id.regID, account.RegID)
+		o.ids = append(o.ids, id)
 	}
 	return o
 }
 
 // Known reports whether anything is known to tell a contact by.
 func (o *Own) Known() bool {
-	return !o.id.watchOnly && (o.id.instance != "" || o.id.callID != "" || o.id.contact != "")
+	return slices.ContainsFunc(o.ids, func(id identity) bool {
+		return !id.watchOnly && (id.instance != "" || id.callID != "" || id.contact != "")
+	})
 }
 
 // Match tells whether the contact is the account's, and by what.
 func (o *Own) Match(c reginfo.Contact) (by MatchedBy, own bool) {
-	m := o.id.recognise(c, func(uri string) bool { return o.gruus[uri] })
-	if !m.own {
-		return "", false
+	_, m := o.match(c)
+	return m.by, m.own
+}
+
+// match gives the identity that the contact is of, too; nil: it is not ours.
+func (o *Own) match(c reginfo.Contact) (*identity, match) {
+	for i := range o.ids {
+		if m := o.ids[i].recognise(c, func(uri string) bool { return o.gruus[uri] }); m.own {
+			return &o.ids[i], m
+		}
 	}
-	return m.by, true
+	return nil, match{}
 }
 
 // Registers learns from a contact of a REGISTER: where it is ours, its Call-ID and
 // URI tell it in documents that show nothing else.
 func (o *Own) Registers(c reginfo.Contact, callID string) {
 	c.CallID = callID
-	if _, own := o.Match(c); own {
-		o.id.callID, o.id.contact = callID, c.URI
+	if id, _ := o.match(c); id != nil {
+		id.callID, id.contact = callID, c.URI
 	}
 }
 
 // Granted learns the GRUUs of our contact from the 2xx to a REGISTER of ours. One
 // to another device's lists it too, and says nothing new.
 func (o *Own) Granted(c reginfo.Contact, callID string) {
-	if _, own := o.Match(c); !own || callID != o.id.callID {
+	if id, _ := o.match(c); id == nil || callID != id.callID {
 		return
 	}
 	for _, uri := range []string{c.PubGRUU, c.TempGRUU} {

@@ -48,6 +48,18 @@ func TestOwnOfARecording(t *testing.T) {
 	check(reginfo.Contact{URI: "sip:x@192.0.2.9", PubGRUU: "sip:alice@example.com;gr=x"}, ByGRUU)
 	check(reginfo.Contact{URI: "sip:x@192.0.2.9", PubGRUU: "sip:alice@example.com;gr=y"}, "")
 
+	// Another reg-id is of another flow, where there is one.
+	second := reginfo.Contact{URI: "sip:alice@192.0.2.7:6060", Instance: instance, RegID: reginfo.Num(2)}
+	check(second, "")
+	account.OutboundProxy = []string{"sip:192.0.2.2", "sip:192.0.2.3"}
+	if err := state.save(remembered{Instance: instance, CallID: "run3", Flows: []rememberedFlow{{RegID: 2, CallID: "run3b"}}}); err != nil {
+		t.Fatal(err)
+	}
+	own = OwnOf(account, dir)
+	check(second, ByInstance)
+	check(reginfo.Contact{URI: "sip:x@192.0.2.9", CallID: "run3"}, ByCallID)
+	check(reginfo.Contact{URI: "sip:x@192.0.2.9", CallID: "run3b"}, ByCallID)
+
 	account.WatchOnly = true
 	if own := OwnOf(account, dir); own.Known() {
 		t.Error("an account that only watches has a contact")

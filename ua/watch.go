@@ -449,9 +449,20 @@ func (a *Agent) countOwn(full bool, source Source, at time.Time) {
 	binding := a.some(func(l *line) bool { return a.pendingOn(l) == regBind })
 	if a.ownSeen && !binding && (full && a.some(func(l *line) bool { return l.listed }) || len(own) > 0) {
 		before := a.ledger.public
-		a.tellGRUUs(at, a.ledger.notified(own, source))
+		a.tellGRUUs(at, a.ledger.notified(own, a.unlisted(own), source))
 		a.differentGRUU(before, at)
 	}
+}
+
+// unlisted are the Call-IDs of our bindings over several flows that are not among the
+// rows.
+func (a *Agent) unlisted(own []reginfo.Row) (callIDs []string) {
+	for _, l := range a.lines {
+		if len(a.lines) > 1 && l.registered() && !slices.ContainsFunc(own, func(row reginfo.Row) bool { return a.lineOf(&row) == l }) {
+			callIDs = append(callIDs, l.id.boundAs)
+		}
+	}
+	return callIDs
 }
 
 // listedWith reports whether the table has our contact as that REGISTER made it.

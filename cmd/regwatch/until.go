@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,10 +40,12 @@ type goal struct {
 // attempt is how far one account has come.
 type attempt struct {
 	watchOnly bool
-	reached   bool   // the goal
-	tried     bool   // the first attempt has had its outcome
-	lost      int    // the status to end with, when the first attempt was its last; 0: not so
-	why       string // of lost
+	flows     int                             // that it registers over
+	states    map[uint32]ua.RegistrationState // of each flow, by reg-id, as last told
+	reached   bool                            // the goal
+	tried     bool                            // the first attempt has had its outcome
+	lost      int                             // the status to end with, when the first attempt was its last; 0: not so
+	why       string                          // of lost
 }
 
 // newGoal reads the value of --until.
@@ -66,7 +69,7 @@ func (g *goal) waits() bool { return len(g.names) > 0 }
 // watch says which accounts there are. names are those that events carry.
 func (g *goal) watch(names []string, accounts []ua.Account) {
 	for i, name := range names {
-		g.accounts[name] = &attempt{watchOnly: accounts[i].WatchOnly}
+		g.accounts[name] = &attempt{watchOnly: accounts[i].WatchOnly, flows: accounts[i].Flows(), states: map[uint32]ua.RegistrationState{}}
 	}
 }
 
@@ -78,7 +81,8 @@ func (g *goal) feed(e ua.Event) (over bool, err error) {
 		return false, nil
 	}
 	reached, lost := a.counts()
-	if g.matches(e) {
+	a.note(e)
+	if g.matches(a, e) {
 		a.reached = true
 	}
 	g.attempted(a, e)
@@ -88,8 +92,27 @@ func (g *goal) feed(e ua.Event) (over bool, err error) {
 	return g.verdict()
 }
 
+// note keeps the state of each flow: what befalls one of several is not yet what
+// becomes of the account.
+func (a *attempt) note(e ua.Event) {
+	if d, is := e.Detail.(ua.RegistrationDetail); is && (d.RegID != 0 || a.flows == 1) {
+		a.states[d.RegID] = d.State
+	}
+}
+
+// every reports whether each flow is in one of the states.
+func (a *attempt) every(states ...ua.RegistrationState) bool {
+	n := 0
+	for _, state := range a.states {
+		if slices.Contains(states, state) {
+			n++
+		}
+	}
+	return n >= a.flows
+}
+
 // matches reports whether the event is one of those awaited.
-func (g *goal) matches(e ua.Event) bool {
+func (g *goal) matches(a *attempt, e ua.Event) bool {
 	is := func(name string) bool { return slices.Contains(g.names, name) }
 	switch d := e.Detail.(type) {
 	case ua.RegistrationDetail:
@@ -97,9 +120,9 @@ func (g *goal) matches(e ua.Event) bool {
 		case ua.Registered:
 			return is(untilRegistered)
 		case ua.Unregistered:
-			return is(untilUnregistered)
+			return is(untilUnregistered) && a.every(ua.Unregistered, ua.Refused, ua.Failed)
 		case ua.Refused, ua.Failed:
-			return is(untilFailed)
+			return is(untilFailed) && a.every(ua.Refused, ua.Failed)
 		}
 	case ua.SubscriptionDetail:
 		switch d.State {
@@ -129,15 +152,17 @@ func (g *goal) attempted(a *attempt, e ua.Event) {
 		switch d.State {
 		case ua.Registered:
 		case ua.Refused, ua.Failed:
-			lose(statusRefused, "registration refused: %s", answer(d.Status, d.Reason))
+			if a.every(ua.Refused, ua.Failed, ua.Retrying) {
+				lose(statusRefused, "registration refused: %s", answer(d.Status, d.Reason))
+			}
 		case ua.Retrying:
-			if d.Status == 0 && !d.Heard {
+			if d.Status == 0 && !d.Heard && a.every(ua.Refused, ua.Failed, ua.Retrying) {
 				lose(statusUnreachable, "registrar not reached: %s", d.Reason)
 			}
 		default:
 			return
 		}
-		a.tried = true
+		a.tried = a.lost != 0 || a.every(ua.Refused, ua.Failed, ua.Retrying) || slices.Contains(slices.Collect(maps.Values(a.states)), ua.Registered)
 	case ua.SubscriptionDetail:
 		if !a.watchOnly {
 			return
