@@ -1,10 +1,15 @@
 package reginfo
 
 import (
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
+
+var documents = flag.String("documents", "", "write what BenchmarkDecode reads to this directory, for other readers (docs/benchmarks.sh)")
 
 // crowd is a document of n contacts, each with all that a registrar says of one.
 func crowd(n int, version uint64) *Document {
@@ -26,6 +31,11 @@ func BenchmarkDecode(b *testing.B) {
 	for _, n := range []int{3, 1000} {
 		b.Run(fmt.Sprintf("contacts=%d", n), func(b *testing.B) {
 			body := Encode(crowd(n, 1))
+			if *documents != "" {
+				if err := os.WriteFile(filepath.Join(*documents, fmt.Sprint(n, ".xml")), body, 0o644); err != nil {
+					b.Fatal(err)
+				}
+			}
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {

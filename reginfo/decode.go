@@ -27,8 +27,10 @@ func Decode(body []byte) (*Document, error) {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(body), MaxSize)
 	}
 	data, findings := toUTF8(body)
-	d := decoder{doc: &Document{Findings: findings}}
-	d.scan = scanner{data: data, report: d.report}
+	// Room for a usual contact: most documents are small, and of their allocations
+	// growing to it would be one in six.
+	d := decoder{doc: &Document{Findings: findings}, open: make([]element, 0, 8), text: make([]byte, 0, 128)}
+	d.scan = scanner{data: data, report: d.report, attrs: make([]attr, 0, 16)}
 	d.checkCharacters()
 	d.run()
 	if !d.seen {
