@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -28,8 +29,13 @@ type Lab struct {
 	t       testing.TB
 	dir     string // all that it writes
 	program string
-	addr    string
+	addr    string   // where it listens; port 0 until it is known
 	typed   *os.File // its standard input
+	running *process
+
+	// What comes before a command, so that it runs on the host of the registrar or of the phone; nil: here.
+	onServer, onPhone []string
+	transport         string
 }
 
 const labPassword = "secret"
@@ -37,19 +43,29 @@ const labPassword = "secret"
 // StartLab starts the lab of a built regwatch on a free port of the loopback, over UDP. The test's end stops it.
 func StartLab(t testing.TB, program string) *Lab {
 	t.Helper()
-	l := &Lab{t: t, dir: t.TempDir(), program: program}
+	l := &Lab{t: t, dir: t.TempDir(), program: program, addr: host + ":0", transport: "udp"}
+	l.Start()
+	return l
+}
+
+// Start starts the lab where it was killed before, at the same address.
+func (l *Lab) Start() {
+	l.t.Helper()
 	l.write("users", "alice:"+labPassword+"\n")
 	in, typed, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		l.t.Fatal(err)
 	}
 	defer in.Close()
 	l.typed = typed
-	t.Cleanup(func() { typed.Close() })
-	l.start(in, "lab", l.program, "lab", "--listen", "udp:"+host+":0", "--users", l.file("users"), "--domain", "example.com")
-	l.addr = l.await("lab", regexp.MustCompile(`^registrar .* at udp ([0-9.:]+);`))[1]
-	return l
+	l.t.Cleanup(func() { typed.Close() })
+	l.running = l.start(in, "lab", append(slices.Clone(l.onServer), l.program, "lab", "--listen", l.transport+":"+l.addr,
+		"--users", l.file("users"), "--domain", "example.com")...)
+	l.addr = l.Await("lab", `^registrar .* at `+l.transport+` ([0-9.:]+);`)[1]
 }
+
+// Kill ends the lab without a word to anybody, and with all that it knew.
+func (l *Lab) Kill() { l.running.stop() }
 
 // Command types an administrator's command, and waits for a line that begins with a match of answer.
 func (l *Lab) Command(line, answer string) {
@@ -57,21 +73,47 @@ func (l *Lab) Command(line, answer string) {
 	if _, err := fmt.Fprintln(l.typed, line); err != nil {
 		l.t.Fatal(err)
 	}
-	l.await("lab", regexp.MustCompile("(?m)^"+answer))
+	l.Await("lab", "(?m)^"+answer)
 }
 
 // Watch starts "regwatch watch --json" on alice, without a contact of its own, and gives its name for Await and Printed.
 func (l *Lab) Watch() string {
 	l.t.Helper()
-	l.write("config.toml", fmt.Sprintf("[[account]]\naor = \"sip:alice@example.com\"\npassword = %q\noutbound_proxy = \"sip:%s;lr\"\nregister = false\n[journal]\nfile = \"\"\n", labPassword, l.addr))
-	l.start(nil, "watch", l.program, "watch", "--json", "--config", l.file("config.toml"))
+	return l.watch("register = false")
+}
+
+// Phone is Watch with a contact of its own, registered and subscribed for so many seconds.
+func (l *Lab) Phone(expires int) string {
+	l.t.Helper()
+	return l.watch(fmt.Sprintf("expires = %d\nsubscribe_expires = %[1]d", expires))
+}
+
+func (l *Lab) watch(settings string) string {
+	l.t.Helper()
+	l.write("config.toml", fmt.Sprintf("[[account]]\naor = \"sip:alice@example.com\"\npassword = %q\noutbound_proxy = \"sip:%s;transport=%s;lr\"\n%s\n"+
+		"[journal]\nfile = \"\"\n", labPassword, l.addr, l.transport, settings))
+	l.start(nil, "watch", append(slices.Clone(l.onPhone), l.program, "watch", "--json", "--config", l.file("config.toml"))...)
 	return "watch"
 }
 
 // Await waits until what a program has printed holds a match, and gives that with its groups.
 func (l *Lab) Await(name, pattern string) []string {
 	l.t.Helper()
-	return l.await(name, regexp.MustCompile(pattern))
+	return l.AwaitBehind(0, name, pattern)
+}
+
+// AwaitBehind is Await for what comes behind so many bytes of what is printed.
+func (l *Lab) AwaitBehind(seen int, name, pattern string) []string {
+	l.t.Helper()
+	wanted := regexp.MustCompile(pattern)
+	// Less than what go test gives, and more than twice what anything here takes: a refresh of a minute's registration.
+	for end := time.Now().Add(75 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if found := wanted.FindStringSubmatch(l.Printed(name)[seen:]); found != nil {
+			return found
+		}
+	}
+	l.t.Fatalf("interop: %s never says %s", name, pattern)
+	return nil
 }
 
 // Printed is what a program has printed so far, in whole lines.
@@ -129,9 +171,9 @@ func (l *Lab) SIPp() {
 	}
 }
 
-func (l *Lab) start(in *os.File, name, program string, args ...string) *process {
+func (l *Lab) start(in *os.File, name string, command ...string) *process {
 	l.t.Helper()
-	p, err := startWithInput(in, l.file(name+".log"), program, args...)
+	p, err := startWithInput(in, l.file(name+".log"), command[0], command[1:]...)
 	if err != nil {
 		l.t.Fatalf("interop: start %s: %v", name, err)
 	}
@@ -142,17 +184,6 @@ func (l *Lab) start(in *os.File, name, program string, args ...string) *process 
 		}
 	})
 	return p
-}
-
-func (l *Lab) await(name string, pattern *regexp.Regexp) []string {
-	l.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if found := pattern.FindStringSubmatch(l.Printed(name)); found != nil {
-			return found
-		}
-	}
-	l.t.Fatalf("interop: %s never says %s", name, pattern)
-	return nil
 }
 
 func (l *Lab) write(name, text string) {
