@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -235,7 +236,11 @@ func (c *crew) close(ctx context.Context) {
 	}
 	select {
 	case <-c.journaled:
-	case <-time.After(time.Second): // a disk that hangs holds nobody up
+		if c.journal != nil {
+			c.complain(c.journal.Close())
+		}
+	case <-time.After(time.Second): // a disk that hangs holds nobody up, and closing would wait for it
+		c.complain(errors.New("journal: the disk does not answer: the last events are not in it"))
 	}
 	if c.metrics != nil {
 		c.complain(c.metrics.Close(ctx))
@@ -247,9 +252,6 @@ func (c *crew) close(ctx context.Context) {
 func (c *crew) closeFiles() {
 	if c.capture != nil {
 		c.complain(c.capture.Close())
-	}
-	if c.journal != nil {
-		c.complain(c.journal.Close())
 	}
 	if c.keyLog != nil {
 		c.complain(c.keyLog.Close())
