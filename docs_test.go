@@ -59,8 +59,8 @@ func TestReadmeExplainsWords(t *testing.T) {
 	}
 }
 
-// Every test that docs/conformance.md names exists.
-func TestConformancePage(t *testing.T) {
+// Every test that docs/conformance.md and docs/faults.md name exists.
+func TestNamedTests(t *testing.T) {
 	var sources strings.Builder
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, "_test.go") {
@@ -71,13 +71,15 @@ func TestConformancePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(read(t, "docs/conformance.md"), -1)
-	if len(names) == 0 {
-		t.Error("docs/conformance.md names no test")
-	}
-	for _, name := range names {
-		if !strings.Contains(sources.String(), "func "+name[1]+"(") {
-			t.Errorf("docs/conformance.md names %s, which is not there", name[1])
+	for _, page := range []string{"docs/conformance.md", "docs/faults.md"} {
+		names := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(read(t, page), -1)
+		if len(names) == 0 {
+			t.Errorf("%s names no test", page)
+		}
+		for _, name := range names {
+			if !strings.Contains(sources.String(), "func "+name[1]+"(") {
+				t.Errorf("%s names %s, which is not there", page, name[1])
+			}
 		}
 	}
 }
