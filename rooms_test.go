@@ -55,6 +55,7 @@ var guests = map[string][]string{
 	"golang.org/x/term":             {"cmd/regwatch"},
 	"github.com/BurntSushi/toml":    {"internal/tables"},
 	"github.com/santhosh-tekuri/":   {"internal/eventschema"},
+	"golang.org/x/sys":              {"internal/interop"},
 }
 
 // TestRooms holds the house together: what a package imports shows what it

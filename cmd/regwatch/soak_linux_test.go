@@ -49,7 +49,9 @@ func BenchmarkSoak(b *testing.B) {
 		}
 	}
 	last := f.take()
-	fmt.Printf("%8d %s\n", seconds, last)
+	if seconds%60 != 0 {
+		fmt.Printf("%8d %s\n", seconds, last)
+	}
 	f.end()
 	if seconds <= warmUp {
 		return
