@@ -166,8 +166,15 @@ func (s *scanner) resolve(dst, raw []byte, pos int, inAttr bool) []byte {
 // reference reads a character reference or one of the five entities of XML at
 // the beginning of b. n is its length, 0 when there is none.
 func reference(b []byte) (r rune, n int) {
-	const longest = 12
-	end := bytes.IndexByte(b[:min(len(b), longest)], ';')
+	const longest = 12 // but for the zeros that a number begins with, which may be many (XML 1.0 4.1)
+	begin := 1
+	for _, mark := range []string{"&#", "&#x"} {
+		if bytes.HasPrefix(b, []byte(mark)) {
+			begin = len(mark)
+		}
+	}
+	zeros := len(b[begin:]) - len(bytes.TrimLeft(b[begin:], "0"))
+	end := bytes.IndexByte(b[:min(len(b), zeros+longest)], ';')
 	if end < 2 {
 		return 0, 0
 	}
