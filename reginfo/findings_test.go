@@ -17,6 +17,7 @@ import (
 var byAgent = []finding.Code{
 	finding.GRUUDiffers, finding.SubscriptionStateMissing, finding.SubscriptionStateMismatch, finding.NotifyFlood,
 	finding.NoNotify, finding.GrantedLonger, finding.InstanceShared, finding.KickUnderAnotherName, finding.LapseNotNotified,
+	finding.AnswerFromElsewhere, finding.CrowdOfStrangers,
 }
 
 // long are documents too long to be written down.

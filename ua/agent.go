@@ -295,6 +295,8 @@ func (a *Agent) handle(input any, now time.Time) {
 		a.keepAliveResult(input, now)
 	case wire.Unreachable:
 		a.unreachable(input, now)
+	case wire.Stray:
+		a.stray(input, now)
 	case secretResult:
 		a.secretResult(input)
 	case pingResult:

@@ -10,6 +10,7 @@ import (
 
 	"regwatch/internal/guard"
 	"regwatch/internal/wire"
+	"regwatch/reginfo/finding"
 )
 
 // connect makes the way to the next hop, off this goroutine.
@@ -113,6 +114,7 @@ func (a *Agent) useFlow(flow *wire.Flow) {
 		}
 		a.box = flow.Stack().Attach(a.aor.User, func(in *wire.Incoming) { a.post(in) })
 		a.box.OnUnreachable(func(u wire.Unreachable) { a.post(onLine{l, u}) })
+		a.box.OnStray(func(s wire.Stray) { a.post(onLine{l, s}) })
 		if a.sub.live() && a.line == a.front {
 			a.box.Expect(a.sub.callID)
 		}
@@ -227,6 +229,15 @@ func (a *Agent) unreachable(u wire.Unreachable, now time.Time) {
 	if subscribing {
 		a.tellSubscription(now)
 	}
+}
+
+// stray: something came that was not taken.
+func (a *Agent) stray(s wire.Stray, now time.Time) {
+	if s.What == wire.StrayCrowd {
+		a.finding(now, finding.Finding{Code: finding.CrowdOfStrangers}) // whose addresses may be forged, and many
+		return
+	}
+	a.finding(now, finding.Finding{Code: finding.AnswerFromElsewhere, Detail: "from " + s.Remote.String()})
 }
 
 // withHint adds to the reason of a failure what the network said meanwhile, and

@@ -1,15 +1,25 @@
 package wire
 
-import "github.com/emiago/sipgo/sip"
+import (
+	"net/netip"
 
-// ask notes that a request of ours, with that branch, waits for an answer. What
+	"github.com/emiago/sipgo/sip"
+)
+
+// asked is a request of ours that waits for its answer.
+type asked struct {
+	remote netip.AddrPort // where it went to
+	first  *sip.Response  // final one that was read; nil: none yet
+}
+
+// ask notes that a request of ours to remote, with that branch, waits for an answer. What
 // the wire has first is the answer (RFC 3261 17.1.2.2), though sipgo hands each
 // message over on a goroutine of its own, in no order; and there are registrars
 // that send a second final answer behind the first.
-func (s *Stack) ask(branch string) {
+func (s *Stack) ask(branch string, remote netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked[branch] = nil
+	s.asked[branch] = &asked{remote: remote}
 }
 
 func (s *Stack) unask(branch string) {
@@ -29,8 +39,8 @@ func (s *Stack) answered(r *sip.Response) {
 	branch, _ := via.Params.Get("branch")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if first, waits := s.asked[branch]; waits && first == nil {
-		s.asked[branch] = r
+	if q := s.asked[branch]; q != nil && q.first == nil {
+		q.first = r
 	}
 }
 
@@ -39,5 +49,8 @@ func (s *Stack) answered(r *sip.Response) {
 func (s *Stack) firstAnswer(branch string) *sip.Response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asked[branch]
+	if q := s.asked[branch]; q != nil {
+		return q.first
+	}
+	return nil
 }

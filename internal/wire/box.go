@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 )
 
@@ -13,6 +14,7 @@ type Box struct {
 	callIDs []string
 
 	unreachable func(Unreachable) // nil: not told
+	stray       func(Stray)       // nil: not told
 }
 
 // Attach claims a share of the requests that reach the stack. deliver is called
@@ -76,6 +78,14 @@ func (b *Box) Forget(callID string) {
 	b.callIDs = slices.DeleteFunc(b.callIDs, func(id string) bool { return id == callID })
 }
 
+// unescaped is a user part without escapes, or as it is where one of them is none.
+func unescaped(user string) string {
+	if plain, err := url.PathUnescape(user); err == nil {
+		return plain
+	}
+	return user
+}
+
 // boxOf is called with the stack locked.
 func (s *Stack) boxOf(user string) *Box {
 	if boxes := s.boxes[user]; len(boxes) > 0 {
@@ -89,7 +99,9 @@ func (s *Stack) deliver(in *Incoming) {
 	s.mu.Lock()
 	box := s.byCallID[in.Headers.Get("Call-ID")]
 	if box == nil && err == nil {
-		box = s.boxOf(uri.User)
+		if box = s.boxOf(uri.User); box == nil { // an escape means what it escapes (RFC 3261 19.1.4)
+			box = s.boxOf(unescaped(uri.User))
+		}
 	}
 	if box == nil {
 		box = s.boxOf("")

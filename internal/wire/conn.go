@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,16 +21,27 @@ import (
 // an error that is no end.
 type packetConn struct {
 	net.PacketConn
-	stack *Stack
-	once  sync.Once
-	ready chan struct{} // closed at the first read: sipgo has it in its pool
-	peers []string      // whom the last messages came from; used by the one reader only
+	stack   *Stack
+	once    sync.Once
+	ready   chan struct{}      // closed at the first read: sipgo has it in its pool
+	standIn *sip.UDPConnection // itself, for while sipgo does not read
+
+	// Used by the one reader only.
+	peers     []string // whom messages came from since sipgo began to read
+	before    []string // the last of those before that
+	over      bool     // the socket is closed
+	partners  crowd
+	strangers crowd
 }
 
 // ReadFrom is called by one goroutine, with each message once the one before is on
 // its way through sipgo.
 func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 	c.once.Do(func() { close(c.ready) })
+	if len(c.peers) >= peersKept {
+		c.renew()
+		return 0, nil, net.ErrClosed
+	}
 	for {
 		n, from, err := c.PacketConn.ReadFrom(buffer)
 		if err != nil {
@@ -54,7 +66,14 @@ func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 			c.stack.keepAlive(buffer[:n], remote)
 			continue
 		}
+		if c.stack.crowded(remote, time.Now()) {
+			continue
+		}
 		c.stack.record(trace.Received, c.stack.local, remote, buffer[:n])
+		if c.stack.misdirected(buffer[:n], remote) {
+			c.stack.stray(Stray{remote, StrayAnswer})
+			continue
+		}
 		c.note(from.String())
 		return n, from, nil
 	}
@@ -67,10 +86,22 @@ func (c *packetConn) note(peer string) {
 	if n := len(c.peers); n > 0 && c.peers[n-1] == peer {
 		return
 	}
-	if len(c.peers) >= 2*peersKept {
-		c.peers = append(c.peers[:0], c.peers[peersKept:]...)
-	}
 	c.peers = append(c.peers, peer)
+}
+
+// renew has sipgo begin anew: it keeps two entries for each peer that it ever heard
+// of, for as long as it reads. What it is about to answer it finds still, and our
+// own requests their socket.
+func (c *packetConn) renew() {
+	pool := c.stack.agent.TransportLayer().Pool(UDP)
+	for _, peer := range c.before {
+		pool.CloseAndDelete(c.standIn, peer) // where no other has taken its place
+	}
+	pool.Add(c.LocalAddr().String(), c.standIn)
+	for _, peer := range c.peers {
+		pool.Add(peer, c.standIn)
+	}
+	c.before, c.peers = c.peers, nil
 }
 
 // bury puts a grave into sipgo's pool at each place where it may still look for
@@ -80,9 +111,10 @@ func (c *packetConn) note(peer string) {
 func (c *packetConn) bury() {
 	pool := c.stack.agent.TransportLayer().Pool(UDP)
 	pool.Add(c.LocalAddr().String(), grave{c})
-	for _, peer := range c.peers {
+	for _, peer := range slices.Concat(c.before, c.peers) {
 		pool.Add(peer, grave{c})
 	}
+	c.over = true
 }
 
 // grave stands for a socket that is closed: whatever is sent over it fails.
@@ -94,6 +126,9 @@ func (grave) TryClose() (int, error)     { return 1, nil }
 func (grave) Close() error               { return nil }
 
 func (c *packetConn) WriteTo(data []byte, to net.Addr) (int, error) {
+	if !speakable(data) {
+		return len(data), nil
+	}
 	// Before it goes: its answer must not stand in the trace first.
 	if isSIP(data) {
 		if remote, err := addrPort(to); err == nil {
@@ -152,7 +187,10 @@ type streamConn struct {
 	flow  *Flow
 	once  sync.Once
 	ready chan struct{} // closed at the first read
-	in    framer        // used by the one reader only
+	// Used by the one reader only.
+	in    framer
+	late  *time.Timer // runs while a message has begun and is not whole
+	whole bool        // one is, since hurry was called
 	beats beats
 }
 
@@ -164,7 +202,11 @@ func (c *streamConn) Read(buffer []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(buffer)
 		kept := c.in.take(buffer[:n], c.received, c.crlf)
+		c.hurry()
 		if err != nil {
+			if c.late != nil {
+				c.late.Stop()
+			}
 			c.flow.lost(err)
 		}
 		if len(kept) > 0 || err != nil {
@@ -173,7 +215,28 @@ func (c *streamConn) Read(buffer []byte) (int, error) {
 	}
 }
 
+// messageTime is how long a message may take once it has begun: a peer that sends
+// it a byte at a time would keep all that is behind it from us.
+const messageTime = 32 * time.Second
+
+var errSlow = fmt.Errorf("a message on it was not whole within %v", messageTime)
+
+// hurry sets the time by which the message that has begun must be whole.
+func (c *streamConn) hurry() {
+	begun := len(c.in.held) > 0
+	if c.late != nil && (c.whole || !begun) {
+		c.late.Stop()
+		c.late = nil
+	}
+	if begun && c.late == nil {
+		c.late = time.AfterFunc(messageTime, func() { c.flow.lost(errSlow) })
+	}
+	c.whole = false
+}
+
 func (c *streamConn) received(message []byte) {
+	c.whole = true
+
 	c.beats.message()
 	c.flow.stack.record(trace.Received, c.flow.local, c.flow.remote, message)
 }
@@ -187,6 +250,9 @@ func (c *streamConn) crlf() {
 
 // Write is called with one whole message at a time.
 func (c *streamConn) Write(data []byte) (int, error) {
+	if !speakable(data) {
+		return len(data), nil
+	}
 	if isSIP(data) { // before it goes, as over UDP
 		c.flow.stack.record(trace.Sent, c.flow.local, c.flow.remote, data)
 	}

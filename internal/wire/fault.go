@@ -21,10 +21,21 @@ func (s *Stack) fault(version, branch string, in *Incoming, now time.Time) (a An
 			return Answer{Status: 400, Reason: "Missing " + name}, false
 		}
 	}
+	// 8.1.1, 7.3.1: of some there is one, or nobody knows which counts.
+	for _, name := range []string{"From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length"} {
+		if len(h.Values(name)) > 1 {
+			return Answer{Status: 400, Reason: "More Than One " + name}, false
+		}
+	}
+	for _, name := range []string{"From", "To"} { // what a quote that is never closed leaves
+		if address, err := ParseNameAddr(h.Get(name)); err != nil || strings.ContainsAny(address.URI, "\"<") {
+			return Answer{Status: 400, Reason: "Bad " + name}, false
+		}
+	}
 	if h.Tag("From") == "" {
 		return Answer{Status: 400, Reason: "Missing From Tag"}, false
 	}
-	if _, method, readable := h.CSeq(); !readable || method != in.Method {
+	if _, method, readable := h.CSeq(); !readable || !strings.EqualFold(method, in.Method) { // sipgo writes a method anew, in capitals
 		return Answer{Status: 400, Reason: "Bad CSeq"}, false
 	}
 	// 8.2.2.1

@@ -125,7 +125,8 @@ func (f *Flow) Do(ctx context.Context, request *Request) (*Response, error) {
 		return nil, err
 	}
 	branch, _ := message.Via().Params.Get("branch")
-	f.stack.ask(branch)
+	f.stack.wroteTo(f.remote)
+	f.stack.ask(branch, f.remote)
 	defer f.stack.unask(branch)
 	if request.Trace != nil {
 		defer f.stack.tap(branch, request.Trace)()

@@ -31,6 +31,9 @@ type Options struct {
 	// Listen makes a stack accept connections; over TLS by what TLS says, which may
 	// ask for certificates of the clients.
 	Listen bool
+	// Crowds bounds what is taken over UDP, see peersMost and strangersMost; a server
+	// has to take what comes.
+	Crowds bool
 	TLS    *tls.Config
 	Peer   Peer        // whom a stack connects to, over TLS and WebSocket
 	KeyLog io.Writer   // is given the keys of TLS connections that we make; nil: none
@@ -66,7 +69,9 @@ type Stack struct {
 	byCallID map[string]*Box
 	taps     map[string]*trace.Ring // by the branch of a request of ours
 	answers  answers
-	asked    map[string]*sip.Response // first final answers to our own requests, by branch
+	asked    map[string]*asked           // requests of ours that are under way, by branch
+	partners map[netip.AddrPort]struct{} // whom requests of ours went to
+	taken    int                         // connections that were accepted and are open
 }
 
 // OpenStack binds the address and starts to read.
@@ -79,7 +84,8 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 		boxes:    make(map[string][]*Box),
 		byCallID: make(map[string]*Box),
 		taps:     make(map[string]*trace.Ring),
-		asked:    make(map[string]*sip.Response),
+		asked:    make(map[string]*asked),
+		partners: make(map[netip.AddrPort]struct{}),
 	}
 	if s.network == nil {
 		s.network = System{}
@@ -119,6 +125,7 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 
 func newAgent() (*sipgo.UserAgent, error) {
 	return sipgo.NewUA(
+		sipgo.WithUserAgentDNSResolver(&net.Resolver{PreferGo: true, Dial: noResolver}),
 		sipgo.WithUserAgentParser(newParser()),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			// Not WithTransactionLayerTerminateOnConnClose: it ends a transaction that has
@@ -135,6 +142,9 @@ func newAgent() (*sipgo.UserAgent, error) {
 }
 
 var errNotOurs = errors.New("connections are made by the stack only")
+
+// noResolver keeps sipgo from asking for names that a peer gives in its Via.
+func noResolver(context.Context, string, string) (net.Conn, error) { return nil, errNotOurs }
 
 // noDialer keeps sipgo from dialling: it would redial a lost connection behind
 // our back, and addresses that a peer names in its Via.
@@ -153,7 +163,14 @@ func (s *Stack) openUDP(ctx context.Context, server *sipgo.Server) error {
 	}
 	socket = hearICMP(socket, s.unreachable)
 	s.packets = &packetConn{PacketConn: socket, stack: s, ready: make(chan struct{})}
-	s.serve(func() { server.ServeUDP(s.packets) })
+	s.packets.standIn = &sip.UDPConnection{PacketConn: s.packets, PacketAddr: socket.LocalAddr().String(), Listener: true}
+	s.serve(func() {
+		for !s.packets.over { // it ends to begin anew: see packetConn.renew
+			if server.ServeUDP(s.packets) != nil {
+				return
+			}
+		}
+	})
 	<-s.packets.ready
 	return nil
 }
@@ -214,6 +231,9 @@ func (s *Stack) acceptAll() {
 			case <-s.done:
 				return
 			}
+		}
+		if conn = s.admit(conn); conn == nil {
+			continue
 		}
 		if s.options.Transport != TCP {
 			s.serve(func() { s.greet(conn) })

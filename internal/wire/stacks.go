@@ -105,7 +105,7 @@ func (s *Stacks) stack(ctx context.Context, key stackKey) (*Stack, error) {
 	}
 	stack, err := OpenStack(ctx, Options{
 		Network: s.network, Transport: key.transport, Local: key.local, Peer: key.peer,
-		KeyLog: s.keyLog, Trace: s.trace, OnPanic: s.onPanic,
+		KeyLog: s.keyLog, Trace: s.trace, OnPanic: s.onPanic, Crowds: true,
 	})
 	if err != nil {
 		return nil, err

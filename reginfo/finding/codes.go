@@ -79,6 +79,12 @@ const (
 	LapseNotNotified     Code = "lapse-not-notified"
 )
 
+// What comes from others than those whom we wrote to.
+const (
+	AnswerFromElsewhere Code = "answer-from-elsewhere"
+	CrowdOfStrangers    Code = "crowd-of-strangers"
+)
+
 // What we keep.
 const (
 	TableFull Code = "table-full"

@@ -141,6 +141,11 @@ var entries = []Entry{
 		"A contact was taken off by the network, but the event says that its owner did it or that its time ran out."},
 	{LapseNotNotified, Warning, "RFC 3680 4.7.2",
 		"A binding ended, and no NOTIFY told of it."},
+	// What comes from others than those whom we wrote to.
+	{AnswerFromElsewhere, Warning, "RFC 3581 4",
+		"An answer came from another address than its request went to, and was not taken."},
+	{CrowdOfStrangers, Warning, "regwatch",
+		"More messages came from addresses that we never wrote to, or from those that we did, than are taken; the rest was dropped unread."},
 	// What we keep.
 	{TableFull, Warning, "regwatch",
 		"There are more contacts than the table holds; those beyond are not watched."},
