@@ -59,7 +59,7 @@ func TestReadmeExplainsWords(t *testing.T) {
 	}
 }
 
-// Every test that docs/conformance.md and docs/faults.md name exists.
+// Every test that docs/conformance.md, docs/faults.md and docs/security.md name exists.
 func TestNamedTests(t *testing.T) {
 	var sources strings.Builder
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
@@ -71,8 +71,9 @@ func TestNamedTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range []string{"docs/conformance.md", "docs/faults.md"} {
-		names := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(read(t, page), -1)
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9_]+)`")
+	for _, page := range []string{"docs/conformance.md", "docs/faults.md", "docs/security.md"} {
+		names := named.FindAllStringSubmatch(read(t, page), -1)
 		if len(names) == 0 {
 			t.Errorf("%s names no test", page)
 		}

@@ -16,6 +16,7 @@ import (
 var notOfDocuments = []finding.Code{
 	finding.GRUUDiffers, finding.GrantedLonger, finding.InstanceShared, finding.KickUnderAnotherName,
 	finding.LapseNotNotified, finding.NoNotify, finding.VersionSkipped, finding.FirstNotFull, finding.TableFull, finding.FindingsCut,
+	finding.AnswerFromElsewhere, finding.CrowdOfStrangers,
 }
 
 // ofDocuments makes a check of each finding that documents and their NOTIFYs may

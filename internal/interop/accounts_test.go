@@ -71,7 +71,7 @@ func many(t *testing.T, program string, n int) site {
 	defer in.Close()
 	t.Cleanup(func() { typed.Close() })
 	l.start(in, "lab", program, "lab", "--quiet", "--listen", "udp:"+host+":0", "--users", l.file("users"), "--domain", "example.com")
-	addr := l.await("lab", regexp.MustCompile(`^registrar .* at udp ([0-9.:]+);`))[1]
+	addr := l.Await("lab", `^registrar .* at udp ([0-9.:]+);`)[1]
 	return site{addr, "example.com", func(user string) error {
 		_, err := fmt.Fprintln(typed, "deactivate "+user)
 		return err

@@ -40,9 +40,11 @@ func (b *Box) OnStray(f func(Stray)) {
 func (s *Stack) stray(stray Stray) {
 	s.mu.Lock()
 	var tell []func(Stray)
-	for _, box := range s.boxes {
-		if box.stray != nil {
-			tell = append(tell, box.stray)
+	for _, boxes := range s.boxes {
+		for _, box := range boxes {
+			if box.stray != nil {
+				tell = append(tell, box.stray)
+			}
 		}
 	}
 	s.mu.Unlock()
