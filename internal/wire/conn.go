@@ -14,6 +14,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"regwatch/internal/guard"
 	"regwatch/internal/trace"
 )
 
@@ -191,6 +192,8 @@ type streamConn struct {
 	in    framer
 	late  *time.Timer // runs while a message has begun and is not whole
 	whole bool        // one is, since hurry was called
+	given []byte      // whole messages, for sipgo
+	ended error       // of the connection, once all is given
 	beats beats
 }
 
@@ -200,18 +203,20 @@ func (c *streamConn) Read(buffer []byte) (int, error) {
 		defer c.flow.stack.busy.Done()
 	}
 	for {
+		if len(c.given) > 0 {
+			n := copy(buffer, c.given)
+			c.given = c.given[n:]
+			return n, nil
+		}
+		if c.ended != nil {
+			c.flow.lost(c.ended)
+			return 0, c.ended
+		}
 		n, err := c.Conn.Read(buffer)
-		kept := c.in.take(buffer[:n], c.received, c.crlf)
+		if c.ended = err; !c.in.take(buffer[:n], c.received, c.crlf) {
+			c.ended = errUnreadable
+		}
 		c.hurry()
-		if err != nil {
-			if c.late != nil {
-				c.late.Stop()
-			}
-			c.flow.lost(err)
-		}
-		if len(kept) > 0 || err != nil {
-			return len(kept), err
-		}
 	}
 }
 
@@ -223,22 +228,29 @@ var errSlow = fmt.Errorf("a message on it was not whole within %v", messageTime)
 
 // hurry sets the time by which the message that has begun must be whole.
 func (c *streamConn) hurry() {
-	begun := len(c.in.held) > 0
+	begun := len(c.in.held) > 0 && c.ended == nil
 	if c.late != nil && (c.whole || !begun) {
 		c.late.Stop()
 		c.late = nil
 	}
 	if begun && c.late == nil {
-		c.late = time.AfterFunc(messageTime, func() { c.flow.lost(errSlow) })
+		c.late = time.AfterFunc(messageTime, func() {
+			defer guard.Recover(c.flow.stack.options.OnPanic)
+			c.flow.lost(errSlow)
+		})
 	}
 	c.whole = false
 }
 
+// received gives sipgo what it can read. At anything else it would close the
+// connection, and a stranger whose message a proxy hands on could cut ours.
 func (c *streamConn) received(message []byte) {
 	c.whole = true
-
 	c.beats.message()
 	c.flow.stack.record(trace.Received, c.flow.local, c.flow.remote, message)
+	if _, err := c.flow.stack.parser.ParseSIP(message); err == nil {
+		c.given = append(c.given, message...)
+	}
 }
 
 // crlf takes a CRLF between messages; a ping is answered (RFC 5626 3.5.1).
@@ -292,15 +304,14 @@ func (f *feed) Close() error   { return nil }
 func (f *feed) Addr() net.Addr { return f.addr }
 
 // framer cuts a stream into messages (RFC 3261 18.3) and what is between them. It
-// never holds more than one message of the largest size; what is no SIP is
-// dropped.
+// never holds more than one message of the largest size.
 type framer struct{ held []byte }
 
-// take gives what of data belongs to messages, moved together at its beginning.
-// message is called with each message that is whole, crlf for each line end
-// between messages (RFC 3261 7.5).
-func (f *framer) take(data []byte, message func([]byte), crlf func()) (kept []byte) {
-	kept = data[:0]
+// take calls message with each message that is whole, crlf for each line end
+// between messages (RFC 3261 7.5). It reports whether the stream goes on: behind a
+// message that is too large, or of a length that is none, nobody knows where the
+// next begins.
+func (f *framer) take(data []byte, message func([]byte), crlf func()) bool {
 	for len(data) > 0 {
 		if len(f.held) == 0 && (data[0] == '\r' || data[0] == '\n') {
 			if data[0] == '\n' {
@@ -313,32 +324,39 @@ func (f *framer) take(data []byte, message func([]byte), crlf func()) (kept []by
 		f.held = append(f.held, data...)
 		total, whole := len(f.held), false
 		if end := bytes.Index(f.held, []byte("\r\n\r\n")); end >= 0 {
-			total = end + 4 + contentLength(f.held[:end])
+			length, ok := contentLength(f.held[:end])
+			if total = end + 4 + length; !ok {
+				total = maxMessage + 1
+			}
 			whole = total <= len(f.held)
 		}
 		if total > maxMessage {
-			f.held = nil // sipgo closes the connection at this
-			return append(kept, data...)
+			f.held = nil
+			return false
 		}
-		used := min(total, len(f.held)) - before
-		kept = append(kept, data[:used]...)
-		data = data[used:]
+		data = data[min(total, len(f.held))-before:]
 		if whole {
 			message(f.held[:total])
 			f.held = nil
 		}
 	}
-	return kept
+	return true
 }
 
-// contentLength is that of the last field, as sipgo has it.
-func contentLength(head []byte) (length int) {
+// contentLength is that of the last field, as sipgo has it, 0 where there is none;
+// ok is false where it is no number.
+func contentLength(head []byte) (length int, ok bool) {
+	ok = true
+	for _, fold := range []string{"\r\n ", "\r\n\t"} { // RFC 3261 7.3.1
+		head = bytes.ReplaceAll(head, []byte(fold), []byte(" "))
+	}
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		if name = bytes.TrimSpace(name); bytes.EqualFold(name, []byte("Content-Length")) || bytes.EqualFold(name, []byte("l")) {
-			n, _ := LeadingNumber(string(value))
+			var n uint32
+			n, ok = LeadingNumber(string(value))
 			length = int(min(n, maxMessage))
 		}
 	}
-	return length
+	return length, ok
 }

@@ -306,6 +306,7 @@ func TestByteASecond(t *testing.T) {
 						t.Error("it is still there")
 					}
 				}
+				time.Sleep(10 * time.Minute) // the peer ends
 			})
 		})
 	}

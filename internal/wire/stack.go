@@ -52,6 +52,7 @@ type Stack struct {
 	local   netip.AddrPort
 	nowhere string // of a client of WebSockets: the host that stands for it
 	agent   *sipgo.UserAgent
+	parser  *sip.Parser  // the agent's
 	packets *packetConn  // UDP
 	feed    *feed        // else: connections we made or took, on their way to sipgo
 	accept  net.Listener // with Listen
@@ -79,6 +80,7 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 	s := &Stack{
 		options:  o,
 		network:  o.Network,
+		parser:   newParser(),
 		done:     make(chan struct{}),
 		flows:    make(map[netip.AddrPort]*Flow),
 		boxes:    make(map[string][]*Box),
@@ -92,7 +94,7 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 	}
 	s.answers.init()
 	var err error
-	if s.agent, err = newAgent(); err != nil {
+	if s.agent, err = newAgent(s.parser); err != nil {
 		return nil, fmt.Errorf("start SIP stack: %w", err)
 	}
 	server, err := sipgo.NewServer(s.agent)
@@ -123,10 +125,10 @@ func OpenStack(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-func newAgent() (*sipgo.UserAgent, error) {
+func newAgent(parser *sip.Parser) (*sipgo.UserAgent, error) {
 	return sipgo.NewUA(
 		sipgo.WithUserAgentDNSResolver(&net.Resolver{PreferGo: true, Dial: noResolver}),
-		sipgo.WithUserAgentParser(newParser()),
+		sipgo.WithUserAgentParser(parser),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			// Not WithTransactionLayerTerminateOnConnClose: it ends a transaction that has
 			// no state yet, and panics. Flow.Do watches the connection itself.

@@ -235,7 +235,7 @@ func withLength(message []byte) []byte {
 		name = bytes.TrimSpace(name)
 		return bytes.EqualFold(name, []byte("Content-Length")) || bytes.EqualFold(name, []byte("l"))
 	})
-	if len(kept) == len(lines)-1 && contentLength(head) == len(body) {
+	if length, _ := contentLength(head); len(kept) == len(lines)-1 && length == len(body) {
 		return message
 	}
 	kept = append(kept, fmt.Appendf(nil, "Content-Length: %d", len(body)))
