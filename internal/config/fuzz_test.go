@@ -27,7 +27,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, content string) {
-		c, _, err := parse("f.toml", content)
+		c, _, err := parse("f.toml", content, 1)
 		var faults tables.Faults
 		switch {
 		case err != nil && !errors.As(err, &faults):
