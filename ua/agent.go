@@ -197,10 +197,16 @@ func (a *Agent) run() {
 	if first != nil {
 		a.handle(first, a.group.now())
 	}
-	a.flush(a.group.now())
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	for {
+		a.chooseFront(a.group.now())
+		a.line = a.front
+		a.nextByHand(a.group.now())
+		a.flush(a.group.now())
+		if a.leaving != nil && a.left() {
+			return
+		}
 		if at := a.next(); at.IsZero() {
 			alarm.Stop()
 		} else {
@@ -212,13 +218,6 @@ func (a *Agent) run() {
 		case <-alarm.C:
 			a.tick(a.group.now())
 		case <-a.group.ctx.Done():
-			return
-		}
-		a.chooseFront(a.group.now())
-		a.line = a.front
-		a.nextByHand(a.group.now())
-		a.flush(a.group.now())
-		if a.leaving != nil && a.left() {
 			return
 		}
 	}
