@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -96,7 +97,7 @@ func handshakeAnswer(err error) error {
 	switch {
 	case errors.As(err, &status):
 		return fmt.Errorf("it answered %d %s: another path (ws_path)?", int(status), http.StatusText(int(status)))
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return errors.New("the handshake was cut short")
 	}
 	return err

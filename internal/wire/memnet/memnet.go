@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -131,7 +132,7 @@ func (n *Net) Reset(a, b netip.Addr) {
 	defer n.mu.Unlock()
 	for s := range n.streams {
 		if s.local.Addr() == a && s.remote.Addr() == b || s.local.Addr() == b && s.remote.Addr() == a {
-			s.fail(errReset)
+			s.fail(syscall.ECONNRESET)
 		}
 	}
 }

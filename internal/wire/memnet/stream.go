@@ -2,14 +2,12 @@ package memnet
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 )
-
-var errReset = errors.New("connection reset by peer")
 
 type segment struct {
 	data []byte
@@ -107,7 +105,7 @@ func (s *stream) Write(data []byte) (int, error) {
 	case s.err != nil:
 		return 0, s.err
 	case s.peer.closed:
-		return 0, errReset
+		return 0, syscall.ECONNRESET
 	}
 	s.peer.queue = append(s.peer.queue, segment{bytes.Clone(data), time.Now().Add(s.net.delay + s.net.resent())})
 	s.peer.wake()
