@@ -134,13 +134,13 @@ func TestEachCanBreak(t *testing.T) {
 				return none()
 			}
 			return granted("3761")
-		}), "no NOTIFY came within 10s"},
+		}), "no NOTIFY came within 18s"},
 		"event.unsubscribe": {subscribe(func(in *wire.Incoming) (wire.Answer, bool) {
 			if in.Headers.Get("Expires") != "0" {
 				return none()
 			}
 			return granted("0")
-		}), "no last NOTIFY came within 10s"},
+		}), "no last NOTIFY came within 18s"},
 	} {
 		t.Run(id, func(t *testing.T) {
 			signed := 0

@@ -17,8 +17,9 @@ const (
 	// answerWithin is Timer F and N of RFC 6665 4.1.2.4, and a little more.
 	answerWithin = 33 * time.Second
 	// toldWithin is how long a NOTIFY may take: no more than one in five seconds is
-	// what RFC 3680 4.10 recommends, and it may be lost once.
-	toldWithin = 10 * time.Second
+	// what RFC 3680 4.10 recommends, and one that is lost comes again 0.5, 1.5, 3.5 and
+	// 7.5 s later, then each 4 s (RFC 3261 17.1.2.2).
+	toldWithin = 18 * time.Second
 	// What was overtaken on the way was lost a few times at the most.
 	overtakenFor = 8 * time.Second
 	// A notifier may look for lapses once a minute.

@@ -123,6 +123,11 @@ func TestTwoFlows(t *testing.T) {
 		if len(bound) != 2 || bound[0].Instance != bound[1].Instance || bound[0].CallID == bound[1].CallID || bound[0].URI == bound[1].URI {
 			t.Errorf("bound: %+v", bound)
 		}
+		for _, flow := range []string{"flow 7", "flow 8"} {
+			if !strings.Contains(r.story(), flow+": this device registered by us") {
+				t.Errorf("not told of %s\n%s", flow, r.story())
+			}
+		}
 		s := r.state("alice")
 		if len(s.Flows) != 2 || !s.Flows[0].Holds() || !s.Flows[1].Holds() {
 			t.Fatalf("shown: %+v", s.Flows)

@@ -286,7 +286,11 @@ func (a *Agent) tellContact(change reginfo.Change, m match, j judgement, source 
 		AOR: row.AOR, RegistrationID: row.RegistrationID, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by,
 		Origin: j.origin, Evidence: j.evidence, Source: source, Contact: contact,
 	}
-	a.tell(at, contactSummary(d), d)
+	summary := contactSummary(d)
+	if d.Own {
+		summary = a.flowWord() + summary
+	}
+	a.tell(at, summary, d)
 }
 
 func contactSummary(d ContactDetail) string {
