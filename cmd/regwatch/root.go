@@ -44,6 +44,8 @@ Without an address it takes the accounts of the config file.`,
 		},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
+	// A narrow terminal would break the lines in the middle of words.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fail(statusUsage, helpHint(cmd), "%w", err)
 	})
