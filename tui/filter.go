@@ -31,10 +31,18 @@ func (a *app) messagesKey(k string) bool {
 		item := func(key, label string, kind messageKind) choiceItem {
 			return choiceItem{key, label, func() { m.narrow(kind, m.query) }}
 		}
-		a.choice = &choice{"show which messages", []choiceItem{
+		items := []choiceItem{
 			item("a", "all", everyMessage), item("r", "REGISTER", "REGISTER"), item("s", "SUBSCRIBE", "SUBSCRIBE"),
 			item("n", "NOTIFY", "NOTIFY"), item("o", string(otherMessages), otherMessages), item("e", string(refusals), refusals),
-		}}
+		}
+		if s := a.account().shown; len(a.accounts) > 1 && s != nil {
+			label, query := "this account only", s.AOR
+			if m.query == strings.ToLower(query) {
+				label, query = "all accounts", ""
+			}
+			items = append(items, choiceItem{"m", label, func() { m.narrow(m.kind, query) }})
+		}
+		a.choice = &choice{"show which messages", items}
 	case has(keys.back, k) && m.ladder.on():
 		m.leaveLadder()
 	case has(keys.back, k):

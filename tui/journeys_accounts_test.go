@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"regwatch/internal/trace"
 	"regwatch/reginfo"
 	"regwatch/ua"
 )
@@ -120,8 +121,19 @@ func TestJourneyTwoAccounts(t *testing.T) {
 	b.sees("alice (1 of 2)", "GRUUs: 2, and 1 of the past")
 	b.keys("4")
 	b.sees("document 3 of 4") // as it was left
+	for _, who := range []string{"alice@example.com", "bob@example.net"} {
+		b.o.Trace.Add(trace.Message{Time: b.at, Raw: []byte("OPTIONS sip:x SIP/2.0\r\nCSeq: 1 OPTIONS\r\nTo: <sip:" + who + ">\r\n\r\n")})
+	}
+	b.keys("3", "f")
+	b.sees("m this account only")
+	b.keys("m")
+	b.sees("messages: 1 of 2")
+	b.keys("f")
+	b.sees("m all accounts")
+	b.keys("m")
+	b.sees("messages: 2,")
 	b.keys("8")
-	b.sees(" > ✓ alice", "✓ bob", "refresh 29:5")
+	b.sees(" > ✓ alice", "✓ bob", "refresh 29:")
 	b.keys("G", "enter", "6")
 	b.sees("bob (2 of 2)", "nothing disagrees")
 	// A kick of the other one opens the panel here, and is answered there.
