@@ -70,7 +70,7 @@ func TestFaultNameserversGone(t *testing.T) {
 // a reason that is told and as seldom as after any failure, and made once the
 // certificate is renewed.
 func TestFaultCertificateExpired(t *testing.T) {
-	var current *tls.Certificate
+	var current atomic.Pointer[tls.Certificate]
 	var issue func(valid time.Duration)
 	o := registrar.Options{Users: users}
 	change := func(c *tls.Config, authority *testcert.Authority) {
@@ -78,11 +78,11 @@ func TestFaultCertificateExpired(t *testing.T) {
 			cert := authority.Issue(func(c *x509.Certificate) {
 				c.DNSNames, c.NotAfter = []string{"example.com"}, time.Now().Add(valid)
 			})
-			current = &cert
+			current.Store(&cert)
 		}
 		issue(24 * time.Hour)
 		c.Certificates = nil
-		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current, nil }
+		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil }
 	}
 	inTLSLab(t, o, []string{"example.com"}, change, func(l *lab, trust ua.TLS) {
 		a := account()
