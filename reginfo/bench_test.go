@@ -71,13 +71,13 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// TestDecodeAllocations holds the cost of a contact: documents of a thousand
-// come with every change of a large address-of-record.
+// TestDecodeAllocations holds the cost of a contact, in documents of a few and of a
+// thousand, which come with every change of a large address-of-record.
 func TestDecodeAllocations(t *testing.T) {
-	const n = 1000
-	body := Encode(crowd(n, 1))
-	per := testing.AllocsPerRun(5, func() { Decode(body) }) / n
-	if per > 10 {
-		t.Errorf("%.1f allocations a contact, want at most 10", per)
+	for _, n := range []int{3, 1000} {
+		body := Encode(crowd(n, 1))
+		if per := testing.AllocsPerRun(5, func() { Decode(body) }) / float64(n); per > 10 {
+			t.Errorf("of %d contacts: %.1f allocations each, want at most 10", n, per)
+		}
 	}
 }

@@ -84,6 +84,8 @@ type decoder struct {
 	param string // name of the unknown-param that is open
 	text  []byte // of the leaf that is open
 
+	strings strings.Builder // the chunk at hand
+
 	told    map[string]bool // findings that are made once a document
 	dropped int             // findings beyond maxFindings
 }

@@ -34,7 +34,7 @@ func (d *decoder) enter(k kind) {
 		d.param = ""
 		for i := range attrs {
 			if a := &attrs[i]; len(a.prefix) == 0 && string(a.local) == "name" {
-				d.param = common(trimSpace(a.value))
+				d.param = d.word(trimSpace(a.value))
 			} else {
 				d.outside("unknown-param", a)
 			}
@@ -58,7 +58,7 @@ func (d *decoder) reginfoAttr(a *attr) {
 	case "version":
 		d.doc.Version = d.number("version", a)
 	case "state":
-		d.doc.State = DocState(common(trimSpace(a.value)))
+		d.doc.State = DocState(d.word(trimSpace(a.value)))
 	default:
 		d.outside("reginfo", a)
 	}
@@ -72,9 +72,9 @@ func (d *decoder) registrationAttr(a *attr) {
 	case "aor":
 		d.reg.AOR = d.bareURI(finding.AORForm, a.value)
 	case "id":
-		d.reg.ID = string(a.value)
+		d.reg.ID = d.keep(a.value)
 	case "state":
-		d.reg.State = RegState(common(trimSpace(a.value)))
+		d.reg.State = RegState(d.word(trimSpace(a.value)))
 	default:
 		d.outside("registration", a)
 	}
@@ -87,11 +87,11 @@ func (d *decoder) contactAttr(a *attr) {
 	c := &d.con
 	switch string(a.local) {
 	case "id":
-		c.ID = string(a.value)
+		c.ID = d.keep(a.value)
 	case "state":
-		c.State = ContactState(common(trimSpace(a.value)))
+		c.State = ContactState(d.word(trimSpace(a.value)))
 	case "event":
-		c.Event = ContactEvent(common(trimSpace(a.value)))
+		c.Event = ContactEvent(d.word(trimSpace(a.value)))
 	case "duration-registered":
 		c.DurationRegistered = d.number("duration-registered", a)
 	case "expires":
@@ -99,9 +99,9 @@ func (d *decoder) contactAttr(a *attr) {
 	case "retry-after":
 		c.RetryAfter = d.number("retry-after", a)
 	case "q":
-		c.Q = common(trimSpace(a.value))
+		c.Q = d.word(trimSpace(a.value))
 	case "callid":
-		c.CallID = string(trimSpace(a.value))
+		c.CallID = d.keep(trimSpace(a.value))
 	case "cseq":
 		c.CSeq = d.number("cseq", a)
 	default:
@@ -153,7 +153,7 @@ func (d *decoder) bareURI(code finding.Code, value []byte) string {
 			value = trimSpace(value[open+1 : open+n])
 		}
 	}
-	return string(value)
+	return d.keep(value)
 }
 
 // leave takes the text of a leaf and completes contacts and registrations.
@@ -174,7 +174,7 @@ func (d *decoder) leave(e element) {
 			d.report(finding.ElementOutsideSchema, e.at, "a second uri in a contact, ignored")
 		}
 	case kindDisplayName:
-		d.con.DisplayName = string(trimSpace(d.text))
+		d.con.DisplayName = d.keep(trimSpace(d.text))
 	case kindParam:
 		d.leaveParam(e)
 	case kindPubGRUU, kindTempGRUU:
@@ -197,6 +197,9 @@ func (d *decoder) leaveContact(e element) {
 		return
 	}
 	d.checkContact(&d.con, e.at)
+	if d.reg.Contacts == nil {
+		d.reg.Contacts = make([]Contact, 0, 4)
+	}
 	d.reg.Contacts = append(d.reg.Contacts, d.con)
 	d.con = Contact{}
 }
@@ -204,12 +207,16 @@ func (d *decoder) leaveContact(e element) {
 func (d *decoder) leaveParam(e element) {
 	text := trimSpace(d.text)
 	c := &d.con
-	switch {
-	case d.param == "":
+	if d.param == "" {
 		d.report(finding.ElementOutsideSchema, e.at, "an unknown-param without a name")
 		return
+	}
+	if c.Params == nil {
+		c.Params = make([]Param, 0, 2) // instance and reg-id, as a rule
+	}
+	switch {
 	case strings.EqualFold(d.param, "+sip.instance"):
-		raw := string(text)
+		raw := d.keep(text)
 		c.Params = append(c.Params, Param{d.param, raw})
 		c.Instance = InstanceURN(raw)
 		if !wellFormed(raw, c.Instance) {
@@ -225,17 +232,17 @@ func (d *decoder) leaveParam(e element) {
 	case strings.EqualFold(d.param, "q"):
 		d.reportOnce(finding.ParameterKnown, e.at, "unknown-param q")
 		if c.Q == "" {
-			c.Q = common(text)
+			c.Q = d.word(text)
 		}
 	case strings.EqualFold(d.param, "expires"):
 		d.reportOnce(finding.ParameterKnown, e.at, "unknown-param expires")
 	}
-	c.Params = append(c.Params, Param{d.param, common(text)})
+	c.Params = append(c.Params, Param{d.param, d.word(text)})
 }
 
-// common returns a string for words that every document repeats, without a
-// copy of its own for each.
-func common(b []byte) string {
+// word returns a string for words that every document repeats, without a copy of its
+// own for each.
+func (d *decoder) word(b []byte) string {
 	switch string(b) {
 	case "+sip.instance":
 		return "+sip.instance"
@@ -266,5 +273,23 @@ func common(b []byte) string {
 	case "1.0":
 		return "1.0"
 	}
-	return string(b)
+	return d.keep(b)
+}
+
+// chunk is how many bytes of strings share one allocation. It is small, because a string
+// that is kept keeps its chunk.
+const chunk = 256
+
+// keep copies b into a string.
+func (d *decoder) keep(b []byte) string {
+	if len(b) > chunk/2 {
+		return string(b)
+	}
+	if d.strings.Cap()-d.strings.Len() < len(b) {
+		d.strings.Reset() // what was given out of it stays
+		d.strings.Grow(chunk)
+	}
+	from := d.strings.Len()
+	d.strings.Write(b)
+	return d.strings.String()[from:]
 }
