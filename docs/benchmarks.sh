@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Measures the decoder beside libxml2's tree reader, the kick to its line, round trips, the start, and what a single
-# account takes of memory and processor, and prints the tables of docs/performance-engine.md. Takes about four minutes.
-# BENCH_COUNT says how often each benchmark runs (6).
+# Prints the figures of docs/performance.md, but for those of many accounts (docs/accounts.sh): the decoder beside
+# libxml2's tree reader, round trips, a kick to its line and to its frame, the start, the frame of each view, and what
+# one account takes of memory and processor, idle and in a flood. Takes about twelve minutes, and judges nothing: what
+# the machine is busy with meanwhile is in the figures. BENCH_COUNT says how often each benchmark runs (6).
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -49,10 +50,21 @@ step 'REGISTER and its 200 over the loopback'
 bench -bench Register ./registrar >"$work/register.txt"
 table regwatch="$work/register.txt"
 
-step 'from the NOTIFY that kicks to the line of watch --json, and from the start of the demo to its screen'
-bench -bench KickToLine ./cmd/regwatch >"$work/program.txt"
-bench -bench Start -benchtime 10x ./cmd/regwatch >>"$work/program.txt"
-table regwatch="$work/program.txt"
+step 'from the NOTIFY that kicks to the line of watch --json'
+bench -bench KickToLine ./cmd/regwatch >"$work/line.txt"
+table regwatch="$work/line.txt"
+
+step 'the screen: from exec to the first frame and to REGISTERED, from the NOTIFY that kicks to the frame with the panel'
+bench -bench 'FirstFrame|KickToFrame' -benchtime 10x ./cmd/regwatch >"$work/screen.txt"
+table regwatch="$work/screen.txt"
+
+step 'the frame of each view, few of everything and many'
+bench -bench Frame -benchtime 200x ./tui >"$work/frame.txt"
+table regwatch="$work/frame.txt"
+
+step 'the screen: 20 s with nothing but countdowns, and 10 s of 1,000 NOTIFYs a second'
+bench -bench 'Idle|Flood' -benchtime 1x ./cmd/regwatch >"$work/load.txt"
+table regwatch="$work/load.txt"
 
 step 'a single account: resident size at most, and processor time of 30 s with nothing to do'
 go build -buildvcs=false -o "$work/regwatch" ./cmd/regwatch
