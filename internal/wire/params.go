@@ -189,8 +189,8 @@ func unquote(s string) string {
 	return out.String()
 }
 
-// Quote writes s as a quoted string (RFC 3261 25.1). Control characters have no
-// place in one and are dropped.
+// Quote writes s as a quoted string (RFC 3261 25.1). Control characters but the tab
+// have no place in one as they are, and are dropped.
 func Quote(s string) string {
 	var out strings.Builder
 	out.WriteByte('"')
@@ -199,7 +199,7 @@ func Quote(s string) string {
 		case r == '"' || r == '\\':
 			out.WriteByte('\\')
 			out.WriteRune(r)
-		case r < 0x20 || r == 0x7f:
+		case isLineBreaking(r):
 		default:
 			out.WriteRune(r)
 		}
