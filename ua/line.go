@@ -46,5 +46,8 @@ type line struct {
 	missed   bool         // since our last 2xx a query found us gone, or shortened; a document that says so is late
 	short    bool         // since our last 2xx it was told that we were shortened
 	doubted  bool         // the document at hand is the first after the notifier was silent
-	reaction reaction
+	// reassuring: the REGISTER under way is there because the notifier was silent, and
+	// nobody asked for it: a kick that it overtakes is told all the same.
+	reassuring bool
+	reaction   reaction
 }

@@ -45,6 +45,7 @@ type evidence struct {
 	contact     string         // the URI that we register now
 	sent        []sentRegister // the newest last, answered or not
 	pending     regKind        // of the REGISTER under way; "" none
+	reassure    bool           // one that refreshes our binding follows this document
 	removed     bool           // our removal is under way, or was the last that was answered
 	wiped       bool           // and it was of all bindings
 	answered    sentRegister   // our last REGISTER that bound us and got a 2xx
@@ -63,6 +64,12 @@ type judgement struct {
 	origin   Origin
 	evidence []string
 	stale    bool // a removal older than our last REGISTER: nothing happened to us
+}
+
+// onlyNetworkSays: no request of a device ends a contact in these words (RFC 3680
+// 4.7.1, 5.1).
+func onlyNetworkSays(event reginfo.ContactEvent) bool {
+	return event == reginfo.Deactivated || event == reginfo.Probation || event == reginfo.Rejected
 }
 
 // judge says who caused a change of a contact, and how we know.
@@ -100,7 +107,7 @@ func (e evidence) judgeEarlier(j *judgement, removal bool) {
 	switch {
 	case !removal:
 		j.say(OriginSelf, "a run of ours before this one made it")
-	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected:
+	case onlyNetworkSays(j.event):
 		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
 	default:
 		j.say(OriginSelf, "a run of ours before this one left it; nobody refreshes it")
@@ -111,7 +118,7 @@ func (e evidence) judgeEarlier(j *judgement, removal bool) {
 func (e evidence) judgeByHand(j *judgement, c reginfo.Contact, b boundByHand, removal bool) {
 	sent, ours := e.sentAs(c)
 	switch {
-	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected || j.event == reginfo.Shortened:
+	case onlyNetworkSays(j.event), j.event == reginfo.Shortened:
 		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
 	case removal && (b.taken || e.wiped):
 		j.say(OriginSelf, "a REGISTER by hand of ours removed it")
@@ -174,7 +181,7 @@ func (e evidence) judgeRemoval(j *judgement, change reginfo.Change) {
 		// held, under a Call-ID that was never ours: a registrar may give a
 		// new subscriber the last document as it was.
 		j.stale = true
-	case j.event == reginfo.Deactivated || j.event == reginfo.Probation || j.event == reginfo.Rejected:
+	case onlyNetworkSays(j.event):
 		j.say(OriginNetwork, fmt.Sprintf("only the network says %q", j.event))
 	case e.removed:
 		j.say(OriginSelf, "we asked for the removal")
@@ -264,7 +271,7 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 		j.say(OriginUnknown, "our binding had ended, and no REGISTER of ours since explains it")
 	case ours && !sooner:
 		j.say(OriginSelf, fmt.Sprintf("Call-ID and CSeq %d are of our %s", c.CSeq.Value, sent))
-	case c.CallID == "" && (e.pending == regBind || !e.justBound.IsZero() && e.now.Sub(e.justBound) < transactionTime && !(sooner && nearer(change))):
+	case c.CallID == "" && (e.pending == regBind || e.reassure || !e.justBound.IsZero() && e.now.Sub(e.justBound) < transactionTime && !(sooner && nearer(change))):
 		j.say(OriginSelf, "the registrar shows no Call-ID, and our REGISTER was just on its way")
 	case sooner:
 		facts := []string{fmt.Sprintf("it ends %s sooner than was granted to us", e.expiresAt.Sub(change.After.ExpiresAt).Round(time.Second)), "no REGISTER of ours asked for that"}
@@ -290,7 +297,7 @@ func (e evidence) judgeBinding(j *judgement, change reginfo.Change) {
 // REGISTER of ours is under way the time granted is not known; and what we remove may
 // be listed with no time left before it is gone.
 func (e evidence) sooner(change reginfo.Change) bool {
-	return change.Before != nil && !e.removed && e.pending != regBind && e.pending != regOther && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
+	return change.Before != nil && !e.removed && !e.reassure && e.pending != regBind && e.pending != regOther && !e.expiresAt.IsZero() && !change.After.ExpiresAt.IsZero() &&
 		change.After.ExpiresAt.Add(expirySlack).Before(e.expiresAt)
 }
 

@@ -69,7 +69,7 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 		a.poller.stop() // somebody tells
 	}
 	if !lostAt.IsZero() {
-		a.heardAgain(lostAt, now)
+		a.doubt(lostAt)
 	}
 	if before != Active && a.sub.state == Active {
 		a.apply(effects, now)
@@ -78,22 +78,34 @@ func (a *Agent) notify(in *wire.Incoming, now time.Time) {
 	if len(n.Body) > 0 {
 		a.takeDocument(n)
 	}
-	for _, l := range a.lines {
-		l.doubted = false
-	}
+	a.heardAgain(now)
 	a.apply(effects, now)
 }
 
-// heardAgain: a notifier that lost our subscription, or did not answer, may be a
+// doubt: a notifier that lost our subscription, or did not answer, may be a
 // registrar that was restarted and has lost our binding as well, or another
-// machine that never had it. That is no kick: our registration is refreshed, as it
-// would have been in time.
-func (a *Agent) heardAgain(lostAt, now time.Time) {
+// machine that never had it.
+func (a *Agent) doubt(lostAt time.Time) {
+	for _, l := range a.lines {
+		l.doubted = l.registered() && !l.reg.held && a.leaving == nil && l.justBound.Before(lostAt)
+	}
+}
+
+// toReassure: a REGISTER follows the document at hand. Where we are not registered,
+// or have tried to refresh in vain, the next one is set, or the user's.
+func (l *line) toReassure() bool { return l.doubted && l.reg.state == Registered }
+
+// heardAgain: that a document does not list what is doubted is no kick: our
+// registration is refreshed, as it would have been in time. The first document is
+// read before that, since it may tell by a word of its own of a kick during the
+// silence, and then the policy says whether we register.
+func (a *Agent) heardAgain(now time.Time) {
 	a.eachLine(func() {
-		a.doubted = a.reg.registered() && !a.reg.held && a.leaving == nil && a.justBound.Before(lostAt)
-		if a.doubted && a.reg.state == Registered { // else the next REGISTER is set
+		if a.toReassure() {
 			a.apply(a.reg.want(regBind, now), now)
+			a.reassuring = a.reg.inFlight == regBind
 		}
+		a.doubted = false
 	})
 }
 
@@ -210,7 +222,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 			})
 			return
 		}
-		if a.pending() == regBind {
+		if a.pending() == regBind && !(a.reassuring && onlyNetworkSays(row.Contact.Event) && known.answered.made(row.Contact)) {
 			// Did it overtake the answer to our REGISTER, or was it overtaken? The
 			// answer tells.
 			a.deferred = append(a.deferred, heldChange{change, at, a.cause})
@@ -247,7 +259,7 @@ func (a *Agent) changed(change reginfo.Change, known evidence) {
 
 func (a *Agent) evidence(at time.Time) evidence {
 	return evidence{
-		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.pending(), removed: a.removed,
+		source: FromNotify, now: at, callID: a.id.callID, contact: a.id.contact, sent: a.sent, pending: a.pending(), reassure: a.toReassure(), removed: a.removed,
 		wiped:    a.removed && len(a.sent) > 0 && a.sent[len(a.sent)-1].kind == regWipe,
 		answered: a.answered, spent: a.spent, expiresAt: a.reg.expiresAt, lapsedAt: a.lapsedAt, justBound: a.justBound, displacedAt: a.displacedAt,
 	}
@@ -259,7 +271,7 @@ func (a *Agent) settleDeferred(now time.Time) {
 		return
 	}
 	held := a.deferred
-	a.deferred = nil
+	a.deferred, a.reassuring = nil, false
 	defer func(cause uint64) { a.cause = cause }(a.cause)
 	for _, h := range held {
 		a.cause = h.cause
@@ -448,9 +460,9 @@ func (a *Agent) countOwn(full bool, source Source, at time.Time) {
 		// The first document of a dialog comes because we subscribed.
 		a.tells, a.tellBy = a.tells || a.documents > 1, time.Time{}
 	}
-	// While a REGISTER is under way the document may be from before it; and a
-	// partial one that tells of others says nothing of us.
-	binding := a.some(func(l *line) bool { return a.pendingOn(l) == regBind })
+	// While a REGISTER is under way, or about to be, the document may be from before
+	// it; and a partial one that tells of others says nothing of us.
+	binding := a.some(func(l *line) bool { return l.toReassure() || a.pendingOn(l) == regBind })
 	if a.ownSeen && !binding && (full && a.some(func(l *line) bool { return l.listed }) || len(own) > 0) {
 		before := a.ledger.public
 		a.tellGRUUs(at, a.ledger.notified(own, a.unlisted(own), source))
