@@ -324,7 +324,7 @@ func (a *Agent) command(c Command, now time.Time) {
 		if a.account.WatchOnly {
 			return
 		}
-		a.beginAt = time.Time{}
+		a.beginAt, a.sub.barred = time.Time{}, notBarred
 		a.eachLine(func() {
 			a.reaction.automatic, a.reaction.war = false, nil
 			a.reaction.acted()
@@ -445,7 +445,7 @@ func (a *Agent) carryOut(e effect, now time.Time) {
 	case tellUnderWay:
 		a.tellUnderWay(e, now)
 	case boundEffect:
-		a.boundNow(now)
+		a.boundNow(e, now)
 	case lostEffect:
 		a.lostNow(e, now)
 	case startPolling:

@@ -295,14 +295,17 @@ func (a *Agent) tellGRUUs(now time.Time, list []GRUUDetail) {
 }
 
 // boundNow: a 2xx bound our contact.
-func (a *Agent) boundNow(now time.Time) {
+func (a *Agent) boundNow(bound boundEffect, now time.Time) {
 	a.removed, a.lapsedAt = false, time.Time{}
 	a.reaction.clear()
 	a.save()
 	a.chooseFront(now)
 	a.withdraw(now)
+	if bound.anew && !a.some(func(l *line) bool { return l != a.line && l.registered() }) {
+		a.sub.boundAnew()
+	}
 	// A registration that succeeds is a reason to ask again where the notifier
-	// said no before (RFC 6665 4.1.3, rejected), or where nobody answered.
+	// said no to the SUBSCRIBE before, or where nobody answered.
 	idle := !a.sub.live() && a.sub.inFlight == "" && (a.sub.retryAt.IsZero() || a.sub.status == 0)
 	if a.leaving == nil && idle && (a.sub.wanted || a.sub.state == "") {
 		a.watch(now)

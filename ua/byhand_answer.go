@@ -312,10 +312,11 @@ func (a *Agent) tellByHand(t *turn, x Exchange, now time.Time) {
 
 // boundByHand: a REGISTER by hand bound our contact.
 func (r *registration) boundByHand(d time.Duration, status int, now time.Time) []effect {
+	anew := !r.registered()
 	r.status, r.failures, r.held, r.flowGone = status, 0, false, false
 	r.granting(d, now)
 	r.enter(Registered, "", now)
-	return []effect{boundEffect{}}
+	return []effect{boundEffect{anew}}
 }
 
 // removedByHand: a REGISTER by hand removed our contact, and it stays off.

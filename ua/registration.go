@@ -78,7 +78,9 @@ type (
 	// tellRegistration makes a registration event of the state as it is.
 	tellRegistration struct{}
 	// boundEffect: a 2xx bound our contact.
-	boundEffect struct{}
+	boundEffect struct {
+		anew bool // it was not bound before, by our count
+	}
 	// lostEffect: our contact is no longer bound, by our own doing or lapse.
 	lostEffect struct {
 		cause string
@@ -264,10 +266,11 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 		r.drop()
 		return append([]effect{lostEffect{cause: reason}}, r.lost(backOff, reason, 0, now)...)
 	}
+	anew := !r.registered()
 	r.failures, r.held, r.flowGone = 0, false, false
 	r.granting(seconds(a.expires), now)
 	r.enter(Registered, "", now)
-	return r.finish(now, tellRegistration{}, boundEffect{})
+	return r.finish(now, tellRegistration{}, boundEffect{anew})
 }
 
 // granting takes the time that an answer grants. The registrar may have begun to

@@ -1078,3 +1078,51 @@ func TestKickBehindBorderController(t *testing.T) {
 		r.awaitKick(ua.KickDeactivated)
 	})
 }
+
+// RFC 6665 4.1.3: behind "rejected" only a person subscribes again, by a SUBSCRIBE or
+// a REGISTER. Behind "noresource" and "invariant" another registration is something
+// else to watch, and a mere refresh is not.
+func TestRejectedIsNotSubscribedToAgain(t *testing.T) {
+	kicks := func(a *ua.Account) {
+		a.Expires, a.On = 600, map[ua.Kick]ua.Policy{ua.KickDeactivated: ua.Auto}
+	}
+	for _, c := range []struct {
+		reason string
+		anew   int // SUBSCRIBEs, once we are registered anew by ourselves
+	}{{"rejected", 0}, {"noresource", 1}, {"invariant", 1}} {
+		for _, byHand := range []ua.Verb{ua.DoRegister, ua.DoSubscribe} {
+			t.Run(fmt.Sprint(c.reason, " ", byHand), func(t *testing.T) {
+				inScript(t, wire.UDP, kicks, func(s *scripted, r *run) {
+					register := s.begin()
+					s.notify("terminated;reason="+c.reason, reginfo(1, "full", ours(register, "deactivated", 0)))
+					s.next("SIP/2.0 200")
+					s.acceptRegister() // by itself
+					time.Sleep(time.Second)
+					if got := r.requests("SUBSCRIBE") - 1; got != c.anew {
+						t.Fatalf("registered anew: %d SUBSCRIBEs\n%s", got, r.story())
+					}
+					if c.anew > 0 {
+						s.answer(s.takeSubscribe(), "200 OK", "Expires: 3600")
+						s.cseq = 0
+						s.notify("terminated;reason="+c.reason, "")
+						s.next("SIP/2.0 200")
+					}
+					before := r.requests("SUBSCRIBE")
+					for range 3 { // refreshes
+						s.patience = time.Hour
+						s.acceptRegister()
+					}
+					time.Sleep(time.Second)
+					if got := r.requests("SUBSCRIBE") - before; got != 0 {
+						t.Errorf("refreshed: %d SUBSCRIBEs\n%s", got, r.story())
+					}
+					r.Do("alice", ua.Command{Verb: byHand})
+					if byHand == ua.DoRegister {
+						s.acceptRegister()
+					}
+					s.takeSubscribe()
+				})
+			})
+		}
+	}
+}

@@ -56,7 +56,18 @@ type subscription struct {
 	anewAt    time.Time // when we last subscribed anew because one had ended
 	lostAt    time.Time // when an active one ended without a word; zero: none did since the last NOTIFY
 	failures  int
+	barred    bar
 }
+
+// bar is what a notifier's last word asks us to wait for before we subscribe anew
+// (RFC 6665 4.1.3).
+type bar int
+
+const (
+	notBarred   bar = iota
+	untilBound      // noresource, invariant: until there is another registration to watch
+	untilWanted     // rejected: until a person says so
+)
 
 // closedDialog is one that we have left by unsubscribing: its last NOTIFY may
 // come until Timer N runs out (RFC 6665 4.1.2.3, 4.4.1).
@@ -123,7 +134,7 @@ func (s *subscription) poll(reason string, now time.Time) []effect {
 // NOTIFY that it brings has the full state (RFC 3680 4.3), and a second SUBSCRIBE
 // would bring no more.
 func (s *subscription) ask(now time.Time) []effect {
-	s.failures = 0 // what a person begins is not backed off from
+	s.failures, s.barred = 0, notBarred // what a person begins is not backed off from
 	effects := s.want(now)
 	switch {
 	case effects != nil || s.again != "":
@@ -153,6 +164,8 @@ func (s *subscription) want(now time.Time) []effect {
 		return s.begin(subRenew, now)
 	case s.live() && !s.notifyBy.IsZero():
 		return nil // the first NOTIFY is on its way
+	case s.barred != notBarred:
+		return nil
 	}
 	return s.open(now)
 }
@@ -506,12 +519,21 @@ func (s *subscription) terminated(t wire.SubscriptionState, now time.Time) []eff
 	switch t.Reason {
 	case "deactivated", "timeout":
 		s.anew(now)
-	case "rejected", "noresource", "invariant":
-		// Not until the user asks, or a new registration succeeds.
+	case "rejected":
+		s.barred = untilWanted
+	case "noresource", "invariant":
+		s.barred = untilBound
 	default: // probation, giveup, none, or a word we do not know
 		s.retry(t.RetryAfter, t.HasRetry, now)
 	}
 	return append(effects, tellSubscription{})
+}
+
+// boundAnew: there is another registration than that which was watched.
+func (s *subscription) boundAnew() {
+	if s.barred == untilBound {
+		s.barred = notBarred
+	}
 }
 
 // noNotifyYet is what is slow where the SUBSCRIBE was answered, and no more.

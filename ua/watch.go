@@ -103,7 +103,7 @@ func (a *Agent) heardAgain(now time.Time) {
 	a.eachLine(func() {
 		if a.toReassure() {
 			a.apply(a.reg.want(regBind, now), now)
-			a.reassuring = a.reg.inFlight == regBind
+			a.reassuring = a.reg.inFlight == regBind && !a.account.IMS // who begins under another Call-ID at a kick
 		}
 		a.doubted = false
 	})
