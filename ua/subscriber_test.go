@@ -698,3 +698,29 @@ func TestBodiesOfNotify(t *testing.T) {
 		})
 	}
 }
+
+// RFC 3261 8.1.1.5, 12.2.1.1, 12.2.2: the numbers of a dialog may grow to the largest
+// of 32 bits, and a larger one is none. Both get an answer, over either transport.
+func TestLargestCSeqOfNotify(t *testing.T) {
+	for _, transport := range []string{wire.UDP, wire.TCP} {
+		t.Run(transport, func(t *testing.T) {
+			inScript(t, transport, nil, func(s *scripted, r *run) {
+				register := s.begin()
+				for i, c := range []struct {
+					cseq   int
+					status string
+				}{{1<<31 - 1, "200"}, {1 << 31, "200"}, {1<<32 - 1, "200"}, {1 << 32, "400"}, {1 << 40, "400"}, {1<<32 - 2, "500"}} {
+					s.notifyAs(c.cseq, "server", "active;expires=3600", reginfo(i+1, "partial", ours(register, "refreshed", 3600)))
+					answer := s.next("SIP/2.0 ")
+					if want := fmt.Sprint(c.cseq, " NOTIFY"); !strings.HasPrefix(answer, "SIP/2.0 "+c.status) || header(answer, "CSeq") != want {
+						t.Errorf("number %d: %s", c.cseq, answer)
+					}
+				}
+				time.Sleep(time.Second)
+				if got := r.state("alice"); got.Subscription.State != ua.Active || got.Document.Version.Value != 3 {
+					t.Errorf("%s, version %d\n%s", got.Subscription.State, got.Document.Version.Value, r.story())
+				}
+			})
+		})
+	}
+}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -29,11 +30,11 @@ func (s *Stack) unask(branch string) {
 }
 
 // answered is called for each answer in wire order, and for what a transaction
-// hands over, which may be before that. What has no Via or CSeq belongs to no
-// request.
+// hands over, which may be before that. What has no Via, or no CSeq that is one,
+// belongs to no request.
 func (s *Stack) answered(r *sip.Response) {
 	via := r.Via()
-	if r.IsProvisional() || via == nil || r.CSeq() == nil {
+	if r.IsProvisional() || via == nil || r.CSeq() == nil || strings.HasPrefix(string(r.CSeq().MethodName), noCSeq) {
 		return
 	}
 	branch, _ := via.Params.Get("branch")

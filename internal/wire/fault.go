@@ -9,6 +9,9 @@ import (
 // understood are the option tags that a request may require of us.
 var understood = []string{"path", "outbound", "gruu"}
 
+// maxFirstCSeq is the largest number of a request that is outside of a dialog.
+const maxFirstCSeq = 1<<31 - 1
+
 // fault makes the general checks of a request that the application needs not
 // see (RFC 3261 8.2), in their order; ok is true where it has none.
 func (s *Stack) fault(version, branch string, in *Incoming, now time.Time) (a Answer, ok bool) {
@@ -35,7 +38,9 @@ func (s *Stack) fault(version, branch string, in *Incoming, now time.Time) (a An
 	if h.Tag("From") == "" {
 		return Answer{Status: 400, Reason: "Missing From Tag"}, false
 	}
-	if _, method, readable := h.CSeq(); !readable || !strings.EqualFold(method, in.Method) { // sipgo writes a method anew, in capitals
+	number, method, readable := h.CSeq()
+	if !readable || !strings.EqualFold(method, in.Method) || // sipgo writes a method anew, in capitals
+		number > maxFirstCSeq && h.Tag("To") == "" { // 8.1.1.5; within a dialog it may have grown over that
 		return Answer{Status: 400, Reason: "Bad CSeq"}, false
 	}
 	// 8.2.2.1
@@ -47,7 +52,6 @@ func (s *Stack) fault(version, branch string, in *Incoming, now time.Time) (a An
 	// 8.2.2.2: the same request on two paths, which a fork made. A REGISTER is not
 	// forked; a second one of the same number is the registrar's to judge (10.3).
 	if h.Tag("To") == "" && in.Method != "REGISTER" {
-		number, _, _ := h.CSeq()
 		if s.answers.merged([3]string{h.Tag("From"), h.Get("Call-ID"), in.Method}, number, branch, now) {
 			return Answer{Status: 482, Reason: "Loop Detected"}, false
 		}

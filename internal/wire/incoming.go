@@ -34,10 +34,26 @@ func newParser() *sip.Parser {
 			parsers[compact] = raw(name)
 		}
 	}
+	parsers["cseq"] = cseqField
 	via := parsers["via"]
 	tidy := func(name []byte, value string) (sip.Header, error) { return via(name, tidyVia(value)) }
 	parsers["via"], parsers["v"] = tidy, tidy
 	return sip.NewParser(sip.WithHeadersParsers(parsers))
+}
+
+// noCSeq stands before a CSeq that is none, where sipgo has the method: no method
+// begins so.
+const noCSeq = "?"
+
+// cseqField takes a CSeq whatever it says. sipgo's own parser would lose a message
+// whose number is over 2^31, which those within a dialog may grow to (RFC 3261
+// 12.2.1.1), and one that is to be answered 400.
+func cseqField(_ []byte, value string) (sip.Header, error) {
+	number, method, ok := Headers{{"CSeq", value}}.CSeq()
+	if !ok {
+		method = noCSeq + value
+	}
+	return &sip.CSeqHeader{SeqNo: number, MethodName: sip.RequestMethod(method)}, nil
 }
 
 // received is called by sipgo for every message, on the goroutine that reads
@@ -145,8 +161,8 @@ func (s *Stack) handle(request *sip.Request, tx sip.ServerTransaction) {
 	}
 }
 
-// buildAnswer makes a sipgo response. From and To go back as they came
-// (RFC 3261 8.2.6.2), which sipgo's own rendering does not promise.
+// buildAnswer makes a sipgo response. From, To and a CSeq that is none go back as
+// they came (RFC 3261 8.2.6.2), which sipgo's own rendering does not promise.
 func buildAnswer(request *sip.Request, a Answer) *sip.Response {
 	response := sip.NewResponseFromRequest(request, a.Status, a.Reason, nil)
 	response.SipVersion = "SIP/2.0" // not the one of the request, which may be any
@@ -168,6 +184,9 @@ func buildAnswer(request *sip.Request, a Answer) *sip.Response {
 		} else {
 			response.ReplaceHeader(sip.NewHeader(name, value))
 		}
+	}
+	if bad, is := strings.CutPrefix(string(request.CSeq().MethodName), noCSeq); is {
+		response.ReplaceHeader(sip.NewHeader("CSeq", bad))
 	}
 	for _, h := range a.Headers {
 		if !strings.ContainsFunc(h.Name+h.Value, isLineBreaking) {

@@ -100,12 +100,16 @@ func LeadingNumber(value string) (n uint32, ok bool) {
 // CSeq returns the number and method of the CSeq field; ok is false where it is
 // missing or malformed.
 func (h Headers) CSeq() (number uint32, method string, ok bool) {
-	digits, method, found := strings.Cut(strings.TrimSpace(h.Get("CSeq")), " ")
-	wide, err := strconv.ParseUint(digits, 10, 32)
-	if !found || err != nil {
+	value := strings.TrimSpace(h.Get("CSeq"))
+	end := strings.IndexAny(value, " \t")
+	if end < 0 {
 		return 0, "", false
 	}
-	return uint32(wide), strings.TrimSpace(method), true
+	wide, err := strconv.ParseUint(value[:end], 10, 32)
+	if err != nil {
+		return 0, "", false
+	}
+	return uint32(wide), strings.TrimSpace(value[end:]), true
 }
 
 // Tag returns the tag of a From or To field, or "".
