@@ -68,6 +68,8 @@ type registration struct {
 	retryAt   time.Time // zero: no retry is set
 	failures  int       // in a row
 	flowGone  bool      // a good flow was lost; the one immediate attempt is used up
+	boundAt   time.Time // of the last 2xx
+	brief     int       // flows in a row that were lost as soon as they bound us
 	elsewhere bool      // another flow of the account holds: see backoff
 	held      bool      // shortened, and the user is to decide: no refresh
 }
@@ -277,6 +279,7 @@ func (r *registration) accepted(a registerAnswer, now time.Time) []effect {
 // count when we sent the request; but no answer is so late that most of the time
 // is over.
 func (r *registration) granting(d time.Duration, now time.Time) {
+	r.boundAt = now
 	r.grant(now.Add(-min(now.Sub(r.sentAt), d/2)), d)
 }
 
@@ -387,15 +390,27 @@ func (r *registration) brokenIf(reason string, now time.Time) []effect {
 	return r.broken(reason, now)
 }
 
+// A flow that is lost so soon behind the 2xx that it bound us with was no good one.
+const briefFlow = backoffBase
+
 // flowLost: the connection went. A REGISTER under way fails by itself, and a
 // retry that is set stays set: only the loss of a good flow is met at once
-// (RFC 5626 4.5), one that was none after wait.
+// (RFC 5626 4.5), one that was none after wait; and so is the second in a row of
+// those that a server takes only to close them.
 func (r *registration) flowLost(reason string, wait time.Duration, now time.Time) []effect {
 	if (r.inFlight == regQuery || r.inFlight == regHand) && r.state == Registered && !slices.Contains(r.wanted, regBind) {
 		r.wanted = append(r.wanted, regBind)
 	}
 	if r.inFlight != "" || r.state != Registered {
 		return nil
+	}
+	if now.Sub(r.boundAt) >= briefFlow {
+		r.brief = 0
+	} else {
+		if r.brief > 0 {
+			wait = max(wait, backoff(r.brief, r.elsewhere))
+		}
+		r.brief++
 	}
 	r.refreshAt, r.retryAt, r.flowGone = time.Time{}, now.Add(wait), true
 	r.enter(Retrying, reason, now)

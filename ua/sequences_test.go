@@ -1,11 +1,14 @@
 package ua_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,6 +138,66 @@ func TestBackoffOverConnections(t *testing.T) {
 			})
 		})
 	}
+}
+
+// RFC 5626 4.5: a server that binds us and then closes each connection gives no good
+// flows: the first is replaced at once, the next ones are backed off from. Once one
+// has lasted, its loss is met at once again.
+func TestBackoffFromBriefFlows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New()
+		n.SetDelay(5*time.Millisecond, 0)
+		listener, err := n.Host(registrarHost).Listen(t.Context(), netip.MustParseAddrPort(registrarHost+":5060"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lasts atomic.Int64 // so long a connection is left behind its first request
+		lasts.Store(int64(20 * time.Millisecond))
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer conn.Close()
+					for reader, begun := bufio.NewReader(conn), false; ; begun = true {
+						request, err := textproto.NewReader(reader).ReadLine()
+						if err != nil {
+							return
+						}
+						for line := " "; line != ""; {
+							if line, err = textproto.NewReader(reader).ReadLine(); err != nil {
+								return
+							}
+							request += "\r\n" + line
+						}
+						answer := answerTo(request, "200 OK", "", "Contact: "+header(request, "Contact")+";expires=3600", "Expires: 3600")
+						conn.Write([]byte(answer))
+						if !begun {
+							time.AfterFunc(time.Duration(lasts.Load()), func() { conn.Close() })
+						}
+					}
+				}()
+			}
+		}()
+		a := account()
+		a.Registrar, a.Transport, a.Watch = "sip:"+registrarHost, wire.TCP, ua.WatchOff
+		r := (&lab{t: t, net: n}).watch(phoneHost, "", a)
+		time.Sleep(10 * time.Minute)
+		if times := r.requests("REGISTER"); times < 5 || times > 7 { // behind 0, 60, 120, 240 and 480 s, or half of that
+			t.Errorf("bound %d times in ten minutes\n%s", times, r.story())
+		}
+		lasts.Store(int64(time.Minute))
+		time.Sleep(time.Hour)
+		before := r.requests("REGISTER")
+		time.Sleep(time.Hour)
+		if times := r.requests("REGISTER") - before; times < 55 || times > 60 {
+			t.Errorf("bound %d times over flows of a minute, in an hour\n%s", times, r.story())
+		}
+		listener.Close()
+		r.kill()
+	})
 }
 
 // RFC 3261 22.3: a proxy and the registrar behind it each ask for credentials of

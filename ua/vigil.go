@@ -161,7 +161,7 @@ func shift(by time.Duration, times ...*time.Time) {
 }
 
 func (r *registration) shift(by time.Duration) {
-	shift(by, &r.sentAt, &r.expiresAt, &r.refreshAt, &r.retryAt)
+	shift(by, &r.sentAt, &r.boundAt, &r.expiresAt, &r.refreshAt, &r.retryAt)
 }
 
 func (s *subscription) shift(by time.Duration) {
