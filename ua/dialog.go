@@ -13,6 +13,7 @@ type dialog struct {
 	remoteCSeq uint32
 	target     string
 	routes     []string
+	tied       bool // its SUBSCRIBE asked for all to come over the flow that it took (RFC 5626 4.3)
 }
 
 // freshDialog begins a dialog that nobody has answered yet.

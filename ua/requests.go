@@ -232,6 +232,12 @@ func (a *Agent) addCommon(r *wire.Request, callID, fromTag, toTag string, cseq u
 }
 
 func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
+	if kind == subRenew && a.sub.tied && a.moved() {
+		// The notifier's route set names the flow that is gone, by the token of an edge
+		// proxy (RFC 5626 4.3, 5.3), and stays what it is (RFC 3261 12.2).
+		a.apply(a.sub.replace("its flow is gone", now), now)
+		return
+	}
 	cseq := a.subCSeq + 1
 	request, hop := a.subscribeRequest(&a.sub.dialog, kind, cseq)
 	hop = a.ownHop(hop)
@@ -241,7 +247,7 @@ func (a *Agent) sendSubscribe(kind subKind, now time.Time) {
 	}
 	a.subCSeq, a.subVia = cseq, a.flow
 	if kind == subOpen {
-		a.subPeer = a.flow.Remote().Addr()
+		a.subPeer, a.sub.tied = a.flow.Remote().Addr(), a.outbound
 	}
 	if err != nil {
 		a.apply(a.sub.broken(err.Error(), false, now), now)

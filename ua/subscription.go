@@ -277,6 +277,12 @@ func (s *subscription) drop(reason string, now time.Time) []effect {
 	return s.over(reason, now)
 }
 
+// replace leaves the dialog, which the notifier will find out, and subscribes in
+// another one.
+func (s *subscription) replace(reason string, now time.Time) []effect {
+	return append(s.drop(reason, now), s.open(now)...)
+}
+
 func (s *subscription) finish(now time.Time, effects ...effect) []effect {
 	s.inFlight, s.slow, s.asking = "", "", false
 	next := s.again

@@ -90,7 +90,8 @@ type Kamailio struct {
 	port    int    // of UDP and TCP
 	tlsPort int    // 0 without TLS
 
-	proc *process
+	command []string // that runs the server
+	proc    *process
 
 	rpcMu sync.Mutex // one question on the socket at a time, so an answer has one owner
 	rpcN  int

@@ -113,7 +113,9 @@ func (p *phone) contact(own bool, events ...string) ua.ContactDetail {
 // state is the account as it is now.
 func (p *phone) state() *ua.Snapshot {
 	for update := range p.Watch(p.t.Context(), 0) {
-		return update.Snapshots[0]
+		if len(update.Snapshots) > 0 { // else it has only just begun
+			return update.Snapshots[0]
+		}
 	}
 	p.t.Fatal("no snapshot")
 	return nil

@@ -88,12 +88,27 @@ func (k *Kamailio) begin(inst installation) error {
 	if err := os.WriteFile(cfgFile, cfg.Bytes(), 0o600); err != nil {
 		return err
 	}
-	k.proc, err = startProcess(k.logFile(), inst.kamailio, "-f", cfgFile, "-DD", "-E", "-m", strconv.Itoa(k.opts.Memory), "-M", "8",
-		"-Y", k.dir, "-P", filepath.Join(k.dir, "pid"), "-w", k.dir)
-	if err != nil {
+	k.command = []string{inst.kamailio, "-f", cfgFile, "-DD", "-E", "-m", strconv.Itoa(k.opts.Memory), "-M", "8",
+		"-Y", k.dir, "-P", filepath.Join(k.dir, "pid"), "-w", k.dir}
+	return k.run()
+}
+
+func (k *Kamailio) run() (err error) {
+	if k.proc, err = startProcess(k.logFile(), k.command[0], k.command[1:]...); err != nil {
 		return err
 	}
 	return k.waitReady()
+}
+
+// Halt ends the server, and with it all that it knew and its connections, until Resume.
+func (k *Kamailio) Halt() { k.proc.stop() }
+
+// Resume starts the server again behind a Halt, on the ports that it had, and returns when it answers.
+func (k *Kamailio) Resume() {
+	k.t.Helper()
+	if err := k.run(); err != nil {
+		k.t.Fatalf("interop: start kamailio again: %v\n%s", err, k.logTail())
+	}
 }
 
 // stop ends the server and removes its files.
