@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -48,6 +49,51 @@ func (l *lab) edge(host string) (stop func()) {
 		}
 	}()
 	return func() { listener.Close() }
+}
+
+// edgeUDP passes datagrams between its port and the registrar's, for each device from
+// a port of its own, until stop.
+func (l *lab) edgeUDP(host string) (stop func()) {
+	l.t.Helper()
+	h := l.net.Host(host)
+	listen := func(port uint16) net.PacketConn {
+		socket, err := h.ListenPacket(context.Background(), netip.AddrPortFrom(netip.MustParseAddr(host), port))
+		if err != nil {
+			l.t.Error(err)
+		}
+		return socket
+	}
+	pass := func(from net.PacketConn, to func(net.Addr) (net.PacketConn, net.Addr)) {
+		for buffer := make([]byte, 65536); ; {
+			n, peer, err := from.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			socket, next := to(peer)
+			socket.WriteTo(buffer[:n], next)
+		}
+	}
+	outside, inside := listen(5060), make(map[string]net.PacketConn)
+	registrar := net.UDPAddrFromAddrPort(netip.AddrPortFrom(l.addr(), 5060))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		pass(outside, func(phone net.Addr) (net.PacketConn, net.Addr) {
+			if inside[phone.String()] == nil {
+				socket := listen(0)
+				inside[phone.String()] = socket
+				go pass(socket, func(net.Addr) (net.PacketConn, net.Addr) { return outside, phone })
+			}
+			return inside[phone.String()], registrar
+		})
+	}()
+	return func() {
+		outside.Close()
+		<-ended
+		for _, socket := range inside {
+			socket.Close()
+		}
+	}
 }
 
 // overTwo is alice over both edges.
@@ -386,6 +432,59 @@ func TestTwoFlowsWithoutOutbound(t *testing.T) {
 		}
 		if s := r.state("alice"); s.Registration.State != ua.Registered || len(r.kicks()) != 0 {
 			t.Errorf("%+v, kicks: %+v", s.Registration, r.kicks())
+		}
+	})
+}
+
+// Over UDP both flows leave from one socket: the bindings are two all the same, one
+// is cut and comes back, and all are removed in the end.
+func TestTwoFlowsOverUDP(t *testing.T) {
+	inLab(t, registrar.Options{Users: users}, func(l *lab) {
+		account := account()
+		for _, host := range edgeHosts {
+			defer l.edgeUDP(host)()
+			account.OutboundProxy = append(account.OutboundProxy, "sip:"+host+";lr")
+		}
+		r := l.watch(phoneHost, "", account)
+		r.awaitOwn(1, 2)
+		if b := l.bound(); len(b) != 2 || b[0].URI == b[1].URI || b[0].CallID == b[1].CallID {
+			t.Errorf("bound: %+v", b)
+		}
+		for i, host := range edgeHosts {
+			l.part(host)
+			r.await("its flow is down", func(e ua.Event) bool {
+				d, ok := e.Detail.(ua.RegistrationDetail)
+				return ok && d.State == ua.Retrying && d.RegID == uint32(i+1)
+			})
+			time.Sleep(10 * time.Minute)
+			if s := r.state("alice"); s.Flows[i].Holds() || !s.Flows[1-i].Holds() || s.Subscription.State != ua.Active {
+				t.Errorf("meanwhile: %+v, %s", s.Flows, s.Subscription.State)
+			}
+			l.join(host)
+			time.Sleep(time.Hour)
+			r.awaitOwn(1, 2)
+		}
+		r.close()
+		if left := l.Bindings("alice"); len(left) != 0 || len(r.kicks()) != 0 {
+			t.Errorf("left behind: %+v, kicks: %+v\n%s", left, r.kicks(), r.story())
+		}
+	})
+}
+
+// RFC 5626 4.2.1: sets of up to four.
+func TestFourFlows(t *testing.T) {
+	inLab(t, registrar.Options{Users: users}, func(l *lab) {
+		account := account()
+		for n := range 4 {
+			host := fmt.Sprint("192.0.2.", 10+n)
+			defer l.edge(host)()
+			account.OutboundProxy = append(account.OutboundProxy, "sip:"+host+";transport=tcp;lr")
+		}
+		r := l.watch(phoneHost, "", account)
+		r.awaitOwn(1, 2, 3, 4)
+		r.close()
+		if left := l.Bindings("alice"); len(left) != 0 || len(r.kicks()) != 0 {
+			t.Errorf("left behind: %+v, kicks: %+v", left, r.kicks())
 		}
 	})
 }
