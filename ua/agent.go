@@ -508,7 +508,7 @@ func (a *Agent) tick(now time.Time) {
 	}
 	if due(a.truths.verifyAt, now) {
 		a.truths.verifyAt = time.Time{}
-		if a.account.Settle == SettleAuto && a.reg.registered() && a.leaving == nil {
+		if a.account.Settle == SettleAuto && a.some((*line).registered) && a.leaving == nil {
 			a.query(true, now)
 		}
 	}

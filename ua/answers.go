@@ -169,7 +169,7 @@ func (a *Agent) registerAccepted(r registerResult, now time.Time) {
 	a.takeRoutes(r.response)
 	ours, ok := a.ourContact(r.response)
 	if a.reg.inFlight == regQuery {
-		a.tellQuery(r, ok, now)
+		a.tellQuery(r, now)
 	}
 	if a.reg.inFlight == regBind && ok {
 		a.boundBy(sentRegister{callID: a.id.callID, cseq: r.cseq, kind: regBind, contact: a.id.contact}, r.response, ours, a.reg.expires, now)
@@ -213,30 +213,51 @@ func (a *Agent) boundBy(sent sentRegister, r *wire.Response, ours wire.NameAddr,
 	}, FromRegister))
 }
 
-// tellQuery says what the registrar holds for the address-of-record.
-func (a *Agent) tellQuery(r registerResult, ours bool, now time.Time) {
+// tellQuery says what the registrar holds for the address-of-record, and which of our
+// bindings are not there.
+func (a *Agent) tellQuery(r registerResult, now time.Time) {
 	contacts, _ := r.response.Headers.ParseNameAddrs("Contact")
 	reason := fmt.Sprintf("queried: %d contact(s) bound", len(contacts))
-	switch {
-	case ours:
-		reason += ", ours among them"
-		defer a.shortenedByQuery(r, now)
-	case a.reg.registered() && (a.reg.state == Retrying || a.poller.silent):
-		// As in heardAgain.
-		reason += ", ours is not among them after a silence: registering again"
-		if a.reg.state == Registered && !a.reg.held && a.leaving == nil {
-			a.apply(a.reg.want(regBind, now), now)
+	asked := a.reg.sentAt
+	var found []func() // told behind the query itself
+	a.eachLine(func() {
+		who := "ours"
+		if len(a.lines) > 1 {
+			who = fmt.Sprintf("flow %d", a.id.regID)
 		}
-	case a.reg.registered():
-		reason += ", ours is not among them"
-		defer a.absentByQuery(now)
-	}
-	if a.quiet {
-		return
-	}
-	a.tell(now, reason, RegistrationDetail{
-		State: a.reg.state, AOR: a.account.AOR, Status: r.response.Status, Reason: reason, CallID: a.id.callID, CSeq: r.cseq,
+		l := a.line
+		on := func(f func()) {
+			found = append(found, func() {
+				defer a.use(l)()
+				f()
+			})
+		}
+		_, ours := a.ourContact(r.response)
+		switch {
+		case a.reg.inFlight != "" && a.reg.inFlight != regQuery, a.justBound.After(asked):
+			return // the answer may be from before it
+		case ours:
+			reason += ", " + who + " among them"
+			on(func() { a.shortenedByQuery(r, now) })
+		case a.reg.registered() && (a.reg.state == Retrying || a.poller.silent):
+			// As in heardAgain.
+			reason += ", " + who + " is not among them after a silence: registering again"
+			if a.reg.state == Registered && !a.reg.held && a.leaving == nil {
+				a.apply(a.reg.want(regBind, now), now)
+			}
+		case a.reg.registered():
+			reason += ", " + who + " is not among them"
+			on(func() { a.absentByQuery(now) })
+		}
 	})
+	if !a.quiet {
+		a.tell(now, reason, RegistrationDetail{
+			State: a.reg.state, AOR: a.account.AOR, Status: r.response.Status, Reason: reason, CallID: a.id.callID, CSeq: r.cseq,
+		})
+	}
+	for _, tell := range found {
+		tell()
+	}
 }
 
 // absentByQuery: the registrar's own answer does not list us though our time
@@ -246,6 +267,9 @@ func (a *Agent) absentByQuery(now time.Time) {
 	contact := reginfo.Contact{
 		URI: a.id.contact, CallID: a.id.callID, Instance: a.id.instance,
 		State: reginfo.ContactTerminated, Event: reginfo.Absent,
+	}
+	if len(a.lines) > 1 {
+		contact.RegID = reginfo.Num(uint64(a.id.regID))
 	}
 	row := reginfo.Row{AOR: a.account.AOR, Contact: contact, At: now}
 	change := reginfo.Change{Before: &row, Kind: reginfo.Vanished}

@@ -381,6 +381,38 @@ func TestKickOfOneFlow(t *testing.T) {
 	}
 }
 
+// RFC 3261 10.2.3: a query lists all of our bindings, and each that it lacks is missed
+// for its own flow, be it the one that the query went over or the other.
+func TestQueryFindsOneFlowGone(t *testing.T) {
+	for i := range edgeHosts {
+		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
+			inTwoFlows(t, overTwo(), func(l *lab, r *run) {
+				r.Do("alice", ua.Command{Verb: ua.DoQuery})
+				r.await("all are there", func(e ua.Event) bool {
+					return strings.HasSuffix(e.Summary, "queried: 2 contact(s) bound, flow 1 among them, flow 2 among them")
+				})
+				if err := l.Remove("alice", l.bound()[i].URI); err != nil {
+					t.Fatal(err)
+				}
+				r.Do("alice", ua.Command{Verb: ua.DoQuery})
+				if d := r.awaitKick(ua.KickAbsent); d.RegID.Value != uint64(i+1) || d.Source != ua.FromRegister {
+					t.Errorf("told as %+v", d)
+				}
+				r.awaitAction(ua.Asked)
+				s := r.state("alice")
+				if s.Flows[i].Registration.State != ua.Unregistered || s.Flows[1-i].Registration.State != ua.Registered || len(s.Prompts) != 1 {
+					t.Errorf("after the query: %+v, open %+v", s.Flows, s.Prompts)
+				}
+				r.Do("alice", ua.Command{Verb: ua.DoRegister})
+				r.awaitOwn(1, 2)
+				if len(r.kicks()) != 1 {
+					t.Errorf("kicks %+v", r.kicks())
+				}
+			})
+		})
+	}
+}
+
 // All are kicked at once: a kick each.
 func TestKickOfBothFlows(t *testing.T) {
 	inTwoFlows(t, overTwo(), func(l *lab, r *run) {

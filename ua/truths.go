@@ -57,13 +57,10 @@ func (d doubt) same(other doubt) bool {
 
 // testimony is what the agent brings to a comparison.
 type testimony struct {
-	registered bool
-	contact    string // our Contact URI
-	expiresAt  time.Time
-	justBound  time.Time
-	watched    bool // a full document of this dialog was applied
-	rows       []reginfo.Row
-	own        func(*reginfo.Row) bool
+	lines   []*line
+	watched bool // a full document of this dialog was applied
+	rows    []reginfo.Row
+	lineOf  func(*reginfo.Row) *line // nil: the contact is not ours
 }
 
 // answered takes the contacts of a 2xx.
@@ -149,24 +146,9 @@ func between(a, b, about, detail string, args ...any) doubt {
 
 func (t *truths) differences(y testimony, now time.Time) []doubt {
 	var out []doubt
-	i := slices.IndexFunc(y.rows, func(r reginfo.Row) bool { return y.own(&r) })
-	switch {
-	case !y.watched:
-	case y.registered && i < 0:
-		out = append(out, between(WitnessLocal, WitnessWatched, y.contact, "registered by our count, but the registrar's list does not have us"))
-	case !y.registered && i >= 0 && !over(y.rows[i], now):
-		out = append(out, between(WitnessLocal, WitnessWatched, y.rows[i].Contact.URI, "not registered by our count, but the registrar's list still has us"))
-	case y.registered && i >= 0:
-		// A new subscriber may be told what was once published, with the times of
-		// then: only a document that came with our 2xx is a witness of the time.
-		row := y.rows[i]
-		d := between(WitnessLocal, WitnessWatched, y.contact+" expires",
-			"granted for %s more, but the registrar's list says %s", left(y.expiresAt, now), left(row.ExpiresAt, now))
-		fresh := row.At.Sub(y.justBound).Abs() < notifyGrace
-		// Between the 2xx of a refresh and its NOTIFY nobody has taken back what was
-		// said before.
-		if fresh && differ(row.ExpiresAt, y.expiresAt) || !fresh && t.told(d) {
-			out = append(out, d)
+	if y.watched {
+		for _, l := range y.lines {
+			out = append(out, t.differencesOf(l, y, now)...)
 		}
 	}
 	if t.response.At.IsZero() || !y.watched || len(y.rows) > comparedMost || len(t.response.Contacts) > comparedMost {
@@ -174,7 +156,7 @@ func (t *truths) differences(y testimony, now time.Time) []doubt {
 	}
 	for _, row := range y.rows {
 		listed := slices.ContainsFunc(t.response.Contacts, func(a AnsweredContact) bool { return reginfo.SameURI(a.URI, row.Contact.URI) })
-		if !listed && !y.own(&row) && !over(row, now) && row.At.Before(t.response.At) {
+		if !listed && y.lineOf(&row) == nil && !over(row, now) && row.At.Before(t.response.At) {
 			out = append(out, between(WitnessResponse, WitnessWatched, row.Contact.URI, "the registrar's list has it, its last answer has not"))
 		}
 	}
@@ -185,6 +167,33 @@ func (t *truths) differences(y testimony, now time.Time) []doubt {
 		}
 	}
 	return out
+}
+
+// differencesOf are those between what was granted over one flow and what is listed.
+func (t *truths) differencesOf(l *line, y testimony, now time.Time) []doubt {
+	i := slices.IndexFunc(y.rows, func(r reginfo.Row) bool { return y.lineOf(&r) == l })
+	switch {
+	case l.registered() && i < 0:
+		return []doubt{between(WitnessLocal, WitnessWatched, l.id.contact, "registered by our count, but the registrar's list does not have us")}
+	case i < 0:
+		return nil
+	case !l.registered() && !over(y.rows[i], now):
+		return []doubt{between(WitnessLocal, WitnessWatched, y.rows[i].Contact.URI, "not registered by our count, but the registrar's list still has us")}
+	case !l.registered():
+		return nil
+	}
+	// A new subscriber may be told what was once published, with the times of
+	// then: only a document that came with our 2xx is a witness of the time.
+	row := y.rows[i]
+	d := between(WitnessLocal, WitnessWatched, l.id.contact+" expires",
+		"granted for %s more, but the registrar's list says %s", left(l.reg.expiresAt, now), left(row.ExpiresAt, now))
+	fresh := row.At.Sub(l.justBound).Abs() < notifyGrace
+	// Between the 2xx of a refresh and its NOTIFY nobody has taken back what was
+	// said before.
+	if fresh && differ(row.ExpiresAt, l.reg.expiresAt) || !fresh && t.told(d) {
+		return []doubt{d}
+	}
+	return nil
 }
 
 // over: its time has run out, and the document that says so may take a while.
@@ -204,14 +213,18 @@ func (a *Agent) listedInFull() bool { return a.fullSeen && a.sub.confirmed() }
 // compareTruths tells what the witnesses make of each other now, and settles it
 // where it is allowed to.
 func (a *Agent) compareTruths(now time.Time) {
-	if a.account.Settle == SettleOff || a.leaving != nil || a.reg.inFlight != "" {
+	if a.account.Settle == SettleOff || a.leaving != nil || a.some(func(l *line) bool { return l.reg.inFlight != "" }) {
 		return
 	}
 	settle := false
 	for _, d := range a.truths.compare(testimony{
-		registered: a.reg.registered(), contact: a.id.contact, expiresAt: a.reg.expiresAt, justBound: a.justBound,
-		watched: a.listedInFull(), rows: a.table.Rows(),
-		own: func(r *reginfo.Row) bool { return a.lineOf(r) == a.line && a.matchOf(r).own },
+		lines: a.lines, watched: a.listedInFull(), rows: a.table.Rows(),
+		lineOf: func(r *reginfo.Row) *line {
+			if !a.matchOf(r).own {
+				return nil
+			}
+			return a.lineOf(r)
+		},
 	}, now) {
 		summary := d.Detail + ": " + strings.TrimSuffix(d.About, " expires")
 		if d.Cleared {
