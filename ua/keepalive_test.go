@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -562,25 +563,16 @@ func (m *mute) start(n *memnet.Net, transport string) {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(func() { listener.Close() })
-	go func() {
+	go eachConn(listener, func(conn net.Conn) {
+		buffer := make([]byte, 65536)
 		for {
-			conn, err := listener.Accept()
+			size, err := conn.Read(buffer)
 			if err != nil {
 				return
 			}
-			go func() {
-				defer conn.Close()
-				buffer := make([]byte, 65536)
-				for {
-					size, err := conn.Read(buffer)
-					if err != nil {
-						return
-					}
-					conn.Write([]byte(m.take(string(buffer[:size]))))
-				}
-			}()
+			conn.Write([]byte(m.take(string(buffer[:size]))))
 		}
-	}()
+	})
 }
 
 // pinged is when pings came.

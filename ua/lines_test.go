@@ -28,26 +28,21 @@ func (l *lab) edge(host string) (stop func()) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	go func() {
-		for {
-			phone, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			inside, err := h.Dial(context.Background(), netip.AddrPort{}, netip.AddrPortFrom(l.addr(), 5060))
-			if err != nil {
-				phone.Close()
-				continue
-			}
-			for _, way := range [][2]io.ReadWriteCloser{{phone, inside}, {inside, phone}} {
-				go func() {
-					io.Copy(way[0], way[1])
-					way[0].Close()
-					way[1].Close()
-				}()
-			}
+	go eachConn(listener, func(phone net.Conn) {
+		inside, err := h.Dial(context.Background(), netip.AddrPort{}, netip.AddrPortFrom(l.addr(), 5060))
+		if err != nil {
+			return
 		}
-	}()
+		back := make(chan struct{})
+		go func() {
+			defer close(back)
+			io.Copy(phone, inside)
+			phone.Close()
+		}()
+		io.Copy(inside, phone)
+		inside.Close()
+		<-back
+	})
 	return func() { listener.Close() }
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/textproto"
@@ -94,6 +95,21 @@ func (r *run) requests(method string) int {
 	return len(branches)
 }
 
+// eachConn runs f with each connection that is accepted, and closes it then, until the
+// listener is closed.
+func eachConn(listener net.Listener, f func(net.Conn)) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			f(conn)
+		}()
+	}
+}
+
 // RFC 5626 4.5: only the first attempt after a good flow was lost is immediate.
 // A server that drops each connection at the REGISTER, or that never answers one
 // so that we drop it, is not asked again and again.
@@ -107,22 +123,13 @@ func TestBackoffOverConnections(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				go func() {
-					for {
-						conn, err := listener.Accept()
-						if err != nil {
+				go eachConn(listener, func(conn net.Conn) {
+					for buffer := make([]byte, 65536); ; {
+						if _, err := conn.Read(buffer); err != nil || drops {
 							return
 						}
-						go func() {
-							for buffer := make([]byte, 65536); ; {
-								if _, err := conn.Read(buffer); err != nil || drops {
-									conn.Close()
-									return
-								}
-							}
-						}()
 					}
-				}()
+				})
 				a := account()
 				a.Registrar, a.Transport, a.Watch = "sip:"+registrarHost, "tcp", ua.WatchOff
 				r := (&lab{t: t, net: n}).watch(phoneHost, "", a)
@@ -153,34 +160,22 @@ func TestBackoffFromBriefFlows(t *testing.T) {
 		}
 		var lasts atomic.Int64 // so long a connection is left behind its first request
 		lasts.Store(int64(20 * time.Millisecond))
-		go func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				go func() {
-					defer conn.Close()
-					for reader, begun := bufio.NewReader(conn), false; ; begun = true {
-						request, err := textproto.NewReader(reader).ReadLine()
-						if err != nil {
-							return
-						}
-						for line := " "; line != ""; {
-							if line, err = textproto.NewReader(reader).ReadLine(); err != nil {
-								return
-							}
-							request += "\r\n" + line
-						}
-						answer := answerTo(request, "200 OK", "", "Contact: "+header(request, "Contact")+";expires=3600", "Expires: 3600")
-						conn.Write([]byte(answer))
-						if !begun {
-							time.AfterFunc(time.Duration(lasts.Load()), func() { conn.Close() })
-						}
+		go eachConn(listener, func(conn net.Conn) {
+			for reader, begun := bufio.NewReader(conn), false; ; begun = true {
+				var request string
+				for line := " "; line != ""; {
+					var err error
+					if line, err = textproto.NewReader(reader).ReadLine(); err != nil {
+						return
 					}
-				}()
+					request += line + "\r\n"
+				}
+				io.WriteString(conn, answerTo(request, "200 OK", "", "Contact: "+header(request, "Contact")+";expires=3600"))
+				if !begun {
+					time.AfterFunc(time.Duration(lasts.Load()), func() { conn.Close() })
+				}
 			}
-		}()
+		})
 		a := account()
 		a.Registrar, a.Transport, a.Watch = "sip:"+registrarHost, wire.TCP, ua.WatchOff
 		r := (&lab{t: t, net: n}).watch(phoneHost, "", a)

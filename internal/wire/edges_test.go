@@ -49,12 +49,7 @@ func TestRequestURIAsGiven(t *testing.T) {
 		server := serve(t, n.Host("192.0.2.2"), wire.UDP, "<sip:a@b>")
 		defer server.Close()
 		ring := trace.NewRing(100)
-		stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil, nil)
-		defer stacks.Close()
-		flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.UDP, Addr: server.Local()}, netip.AddrPort{}, wire.Peer{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		flow := connect(t, n, wire.UDP, server.Local(), ring)
 		cseq := 1
 		for _, uri := range []string{
 			"sip:example.com", "sip:example.com;transport=tcp", "sip:a@b;lr;x=1", "sip:a:secret@b", "SIP:a@B", "sip:a@b;x", "sip:a@b?h=1&i=2",

@@ -36,12 +36,7 @@ func heap() int64 {
 // was not taken.
 func phone(t *testing.T, n *memnet.Net, ring *trace.Ring, transport string, server netip.AddrPort) (*wire.Flow, chan wire.Stray) {
 	t.Helper()
-	stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil, nil)
-	t.Cleanup(stacks.Close)
-	flow, err := stacks.Flow(t.Context(), wire.Target{Transport: transport, Addr: server}, netip.AddrPort{}, wire.Peer{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	flow := connect(t, n, transport, server, ring)
 	strays := make(chan wire.Stray, 1000)
 	box := flow.Stack().Attach("me", func(in *wire.Incoming) { in.Respond(wire.Answer{Status: 200, Reason: "OK"}) })
 	box.OnStray(func(s wire.Stray) { strays <- s })
@@ -118,12 +113,7 @@ func TestCrowdOfStrangers(t *testing.T) {
 		defer server.Close()
 		server.Attach("", func(in *wire.Incoming) { in.Respond(wire.Answer{Status: 200, Reason: "OK"}) })
 		ring := trace.NewRing(100)
-		stacks := wire.NewStacks(n.Host("192.0.2.1"), ring, nil, nil)
-		defer stacks.Close()
-		flow, err := stacks.Flow(t.Context(), wire.Target{Transport: wire.UDP, Addr: server.Local()}, netip.AddrPort{}, wire.Peer{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		flow := connect(t, n, wire.UDP, server.Local(), ring)
 		told := 0
 		box := flow.Stack().Attach("me", func(in *wire.Incoming) {
 			delivered++
