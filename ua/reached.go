@@ -131,6 +131,7 @@ func (a *Agent) sendPing(now time.Time) {
 			r.Headers[i].Value = "<" + p.uri + ">"
 		}
 	}
+	r.Headers = append(r.Headers, wire.Header{Name: "Supported", Value: supportedElsewhere})
 	if err := a.creds.Sign(r); err != nil {
 		a.pingOver(now, 0, " failed: "+err.Error())
 		return

@@ -86,6 +86,9 @@ func TestPingThroughAProxyThatAsks(t *testing.T) {
 			r.awaitRegistration(ua.Registered)
 			r.Do("alice", ua.Command{Verb: ua.DoPing})
 			first := s.next("OPTIONS")
+			if got := header(first, "Supported"); got != "gruu, outbound" { // RFC 5626 4.3
+				t.Errorf("Supported: %s", got)
+			}
 			s.answer(first, proxyAsks, proxyChallenge)
 			second := s.next("OPTIONS")
 			if header(second, "CSeq") != "2 OPTIONS" || header(second, "Call-ID") != header(first, "Call-ID") || !strings.Contains(header(second, "Proxy-Authorization"), `realm="edge"`) {

@@ -15,6 +15,8 @@ import (
 const (
 	allow     = "OPTIONS, MESSAGE, NOTIFY"
 	supported = "path, outbound, gruu"
+	// In requests of ours that are no REGISTER (RFC 5626 4.3, RFC 5627 4.3).
+	supportedElsewhere = "gruu, outbound"
 )
 
 // transmit sends what a state machine asked for, once there is a flow.
@@ -294,7 +296,7 @@ func (a *Agent) subscribeRequest(d *dialog, kind subKind, cseq uint32) (r *wire.
 		wire.Header{Name: "Accept", Value: "application/reginfo+xml"},
 		wire.Header{Name: "Allow-Events", Value: "reg"},
 		wire.Header{Name: "Expires", Value: strconv.FormatUint(uint64(expires), 10)},
-		wire.Header{Name: "Supported", Value: "gruu, outbound"},
+		wire.Header{Name: "Supported", Value: supportedElsewhere},
 	)
 	return r, hop
 }
