@@ -488,6 +488,6 @@ func bodyOf(body []byte) func() (io.ReadCloser, error) {
 
 // quoteBytes writes a quoted string without touching a byte of what it means:
 // what a server gave must reach it as it was, be it no UTF-8.
-func quoteBytes(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
+func quoteBytes(s string) string { return `"` + quoting.Replace(s) + `"` }
+
+var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
