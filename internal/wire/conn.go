@@ -26,13 +26,58 @@ type packetConn struct {
 	once    sync.Once
 	ready   chan struct{}      // closed at the first read: sipgo has it in its pool
 	standIn *sip.UDPConnection // itself, for while sipgo does not read
+	backlog *backlog           // what was read, on its way to sipgo
 
-	// Used by the one reader only.
-	peers     []string // whom messages came from since sipgo began to read
-	before    []string // the last of those before that
-	over      bool     // the socket is closed
+	// Used by pump only.
 	partners  crowd
 	strangers crowd
+
+	// Used by sipgo's one reader only.
+	peers  []string // whom messages came from since sipgo began to read
+	before []string // the last of those before that
+	over   bool     // the socket is closed
+}
+
+// pump reads the socket until it is closed.
+func (c *packetConn) pump() {
+	defer c.backlog.close()
+	buffer := make([]byte, maxMessage)
+	for {
+		n, from, err := c.PacketConn.ReadFrom(buffer)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			select { // an ICMP message ends nothing
+			case <-c.stack.done:
+				return
+			case <-time.After(time.Millisecond):
+				continue
+			}
+		}
+		if remote, err := addrPort(from); err == nil && c.take(buffer[:n], remote) {
+			c.backlog.push(buffer[:n], from)
+		}
+	}
+}
+
+// take reports whether a datagram is for sipgo.
+func (c *packetConn) take(data []byte, remote netip.AddrPort) bool {
+	if !isSIP(data) {
+		c.stack.keepAlive(data, remote)
+		return false
+	}
+	q := c.stack.answeredBy(data)
+	awaited := q != nil && zoneless(q.remote) == zoneless(remote)
+	if !awaited && c.stack.crowded(remote, time.Now()) {
+		return false
+	}
+	c.stack.record(trace.Received, c.stack.local, remote, data)
+	if q != nil && !awaited {
+		c.stack.stray(Stray{remote, StrayAnswer})
+		return false
+	}
+	return true
 }
 
 // ReadFrom is called by one goroutine, with each message once the one before is on
@@ -43,41 +88,13 @@ func (c *packetConn) ReadFrom(buffer []byte) (int, net.Addr, error) {
 		c.renew()
 		return 0, nil, net.ErrClosed
 	}
-	for {
-		n, from, err := c.PacketConn.ReadFrom(buffer)
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				c.bury()
-				return 0, nil, err
-			}
-			// sipgo stops reading at any error; an ICMP message is none of its business.
-			select {
-			case <-c.stack.done:
-				c.bury()
-				return 0, nil, net.ErrClosed
-			case <-time.After(time.Millisecond):
-				continue
-			}
-		}
-		remote, err := addrPort(from)
-		if err != nil {
-			continue
-		}
-		if !isSIP(buffer[:n]) {
-			c.stack.keepAlive(buffer[:n], remote)
-			continue
-		}
-		if c.stack.crowded(remote, time.Now()) {
-			continue
-		}
-		c.stack.record(trace.Received, c.stack.local, remote, buffer[:n])
-		if c.stack.misdirected(buffer[:n], remote) {
-			c.stack.stray(Stray{remote, StrayAnswer})
-			continue
-		}
-		c.note(from.String())
-		return n, from, nil
+	n, from, ok := c.backlog.pop(buffer)
+	if !ok {
+		c.bury()
+		return 0, nil, net.ErrClosed
 	}
+	c.note(from.String())
+	return n, from, nil
 }
 
 // More messages than this are hardly on their way through sipgo at a time.

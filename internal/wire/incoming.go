@@ -202,6 +202,7 @@ func buildAnswer(request *sip.Request, a Answer) *sip.Response {
 type answers struct {
 	mu     sync.Mutex
 	open   map[string]waiting   // by sameness
+	sweep  int                  // of so many open, those that are forgotten are looked for again
 	seen   map[string]time.Time // retransmission keys of the last answerWait
 	oldest []string             // of seen, in order of arrival
 	paths  map[path]passage     // of the last answerWait
@@ -223,8 +224,9 @@ type waiting struct {
 	since  time.Time
 }
 
-// More open requests, or more keys, than this are no registrar's doing.
-const answersKept = 4096
+// More open requests, or more keys, than this are no registrar's doing, with
+// thousands of accounts that it tells of a kick each. They have some 10 MB.
+const answersKept = 1 << 16
 
 func (a *answers) init() {
 	a.open = make(map[string]waiting)
@@ -242,7 +244,7 @@ func (a *answers) merged(who [3]string, cseq uint32, key string, now time.Time) 
 				delete(a.paths, p)
 			}
 		}
-		if len(a.paths) >= answersKept {
+		if len(a.paths) >= answersKept/2 {
 			clear(a.paths) // a flood: to forget is safer than to grow
 		}
 	}
@@ -260,7 +262,7 @@ func (a *answers) of(same string, now time.Time) chan Answer {
 	if w, ok := a.open[same]; ok {
 		return w.answer
 	}
-	if len(a.open) >= answersKept {
+	if len(a.open) >= max(a.sweep, answersKept) {
 		// A request that sipgo dropped between the two ways is never forgotten by
 		// its handler.
 		for key, w := range a.open {
@@ -268,6 +270,7 @@ func (a *answers) of(same string, now time.Time) chan Answer {
 				delete(a.open, key)
 			}
 		}
+		a.sweep = 2 * len(a.open)
 	}
 	answer := make(chan Answer, 1)
 	a.open[same] = waiting{answer, now}

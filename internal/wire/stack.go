@@ -164,8 +164,9 @@ func (s *Stack) openUDP(ctx context.Context, server *sipgo.Server) error {
 		return err
 	}
 	socket = hearICMP(socket, s.unreachable)
-	s.packets = &packetConn{PacketConn: socket, stack: s, ready: make(chan struct{})}
+	s.packets = &packetConn{PacketConn: socket, stack: s, backlog: newBacklog(), ready: make(chan struct{})}
 	s.packets.standIn = &sip.UDPConnection{PacketConn: s.packets, PacketAddr: socket.LocalAddr().String(), Listener: true}
+	s.serve(s.packets.pump)
 	s.serve(func() {
 		for !s.packets.over { // it ends to begin anew: see packetConn.renew
 			if server.ServeUDP(s.packets) != nil {
@@ -385,6 +386,7 @@ func (s *Stack) Close() {
 	s.busy.Wait()
 	if s.packets != nil {
 		s.packets.Close()
+		s.packets.backlog.close()
 	}
 	if s.accept != nil {
 		s.accept.Close()

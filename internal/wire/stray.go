@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"regwatch/internal/trace"
 )
 
@@ -55,9 +57,11 @@ func (s *Stack) stray(stray Stray) {
 
 // Of those whom we wrote to, and of all others together, so many messages are taken
 // within answerWait: sipgo keeps each request for so long. A phone is written to by
-// its registrar.
+// its registrar, and where thousands share the stack each of them is. Answers to
+// requests of ours are not counted.
 const (
 	peersMost     = 16384
+	peersMostEach = 32 // more, for each box
 	strangersMost = 1024
 )
 
@@ -96,10 +100,11 @@ func (s *Stack) crowded(remote netip.AddrPort, now time.Time) bool {
 	}
 	s.mu.Lock()
 	_, partner := s.partners[zoneless(remote)]
+	boxes := len(s.boxes)
 	s.mu.Unlock()
 	who, most := &s.packets.strangers, strangersMost
 	if partner {
-		who, most = &s.packets.partners, peersMost
+		who, most = &s.packets.partners, peersMost+peersMostEach*boxes
 	}
 	full, first := who.full(most, now)
 	if first {
@@ -108,22 +113,30 @@ func (s *Stack) crowded(remote netip.AddrPort, now time.Time) bool {
 	return full
 }
 
-// misdirected reports whether a datagram is an answer to a request of ours that
-// went elsewhere. sipgo would take it: it looks at branch and method alone.
-func (s *Stack) misdirected(datagram []byte, remote netip.AddrPort) bool {
+// answeredBy is the request of ours that a datagram answers, by the branch in its
+// Via; nil: it answers none. It may come from elsewhere than that request went to,
+// and sipgo would take it: it looks at branch and method alone.
+func (s *Stack) answeredBy(datagram []byte) *asked {
 	if !bytes.HasPrefix(datagram, []byte("SIP/")) {
-		return false
+		return nil
 	}
 	via := trace.Message{Raw: datagram}.Header("Via", "v")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for branch, q := range s.asked {
-		if strings.Contains(via, branch) {
-			return zoneless(q.remote) != zoneless(remote)
+	for {
+		next := strings.Index(via, sip.RFC3261BranchMagicCookie)
+		if next < 0 || len(via)-next < branchLength {
+			return nil
 		}
+		if q := s.asked[via[next:next+branchLength]]; q != nil {
+			return q
+		}
+		via = via[next+1:]
 	}
-	return false
 }
+
+// branchLength is that of each branch of ours.
+var branchLength = len(sip.GenerateBranch())
 
 func zoneless(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
