@@ -53,6 +53,7 @@ type Agent struct {
 	reported map[string]bool // findings already told
 	document Document        // the last one applied
 	received []Document      // the last ones that came
+	keeps    int             // so many of them
 
 	ping     *ping // under way; nil: none
 	lastPing Ping
@@ -130,10 +131,11 @@ type (
 // own queues fill, which is where floods are dropped.
 const inboxSize = 64
 
-// startAgent makes the agent of an account, which begins by itself at a time.
-func startAgent(g *Group, account Account, beginAt time.Time) *Agent {
+// startAgent makes the agent of an account, which begins by itself at a time and
+// keeps so many documents.
+func startAgent(g *Group, account Account, beginAt time.Time, keeps int) *Agent {
 	a := &Agent{
-		group: g, account: account, beginAt: beginAt,
+		group: g, account: account, beginAt: beginAt, keeps: keeps,
 		inbox: make(chan any, inboxSize), done: make(chan struct{}),
 		creds:    &wire.Credentials{Username: account.Username, HA1: account.HA1, Allowed: account.Digest},
 		sub:      subscription{expires: account.SubscribeExpires, ims: account.IMS, mayPoll: account.Watch == "" || account.Watch == WatchAuto},
@@ -191,6 +193,8 @@ func (a *Agent) run() {
 	if ended {
 		return
 	}
+	a.work()
+	defer a.rest()
 	a.remember()
 	a.notice(a.group.now())
 	a.tick(a.group.now())
@@ -212,16 +216,31 @@ func (a *Agent) run() {
 		} else {
 			alarm.Reset(at.Sub(a.group.now()))
 		}
+		a.rest()
 		select {
 		case input := <-a.inbox:
+			a.work()
 			a.handle(input, a.group.now())
 		case <-alarm.C:
+			a.work()
 			a.tick(a.group.now())
 		case <-a.group.ctx.Done():
+			a.work()
 			return
 		}
 	}
 }
+
+// atWork is how many agents are at work at a time. The others wait, their inputs
+// with them. Go has no priorities: were thousands ready to run at once, whoever reads
+// the socket would get a turn among them each second or so, and what comes would be
+// lost meanwhile, and sent again.
+const atWork = 16
+
+// work waits for a place among those at work, and rest gives it back: before
+// waiting for anything.
+func (a *Agent) work() { a.group.atWork <- struct{}{} }
+func (a *Agent) rest() { <-a.group.atWork }
 
 // awaitTurn waits until the account begins, or something comes before: that is given.
 // Until then nothing is opened, so that thousands do not do it at once.

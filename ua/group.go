@@ -46,6 +46,9 @@ type Group struct {
 	ctx     context.Context // ends when the group is closed
 	cancel  context.CancelFunc
 
+	atWork   chan struct{} // full: so many agents are
+	underWay chan struct{} // full: so many requests are
+
 	vigil sync.WaitGroup
 	ended chan struct{} // closed at the end of Close
 
@@ -80,7 +83,8 @@ func NewGroup(o Options) *Group {
 		o.Trace = trace.NewRing(1)
 	}
 	g := &Group{
-		options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.KeyLog, o.OnPanic), hub: newHub(randomHex(4)), ended: make(chan struct{}),
+		options: o, stacks: wire.NewStacks(o.Network, o.Trace, o.KeyLog, o.OnPanic), hub: newHub(randomHex(4)),
+		atWork: make(chan struct{}, atWork), underWay: make(chan struct{}, mostUnderWay), ended: make(chan struct{}),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	if o.Messages {
@@ -127,7 +131,7 @@ func (g *Group) Start(accounts ...Account) error {
 		if g.options.Rate > 0 {
 			beginAt = now.Add(time.Duration(float64(i) * float64(time.Second) / g.options.Rate))
 		}
-		g.agents = append(g.agents, startAgent(g, account, beginAt))
+		g.agents = append(g.agents, startAgent(g, account, beginAt, min(receivedMost, receivedMostOfAll/len(accounts))))
 	}
 	return nil
 }

@@ -49,7 +49,9 @@ func (a *Agent) save() {
 	if a.creds.AKA != nil {
 		r.SQN = a.creds.AKA.SQN
 	}
+	a.rest() // a disk that hangs holds up no other account
 	err := a.state.save(r)
+	a.work()
 	if err != nil {
 		a.notices = append(a.notices, err.Error())
 		a.state.close()

@@ -86,12 +86,41 @@ func (a *Agent) noteSent(sent sentRegister) {
 
 // do sends the request off this goroutine and posts what comes of it.
 func (a *Agent) do(request *wire.Request, result func(*wire.Response, error) any) {
-	l, flow, ctx := a.line, a.flow, a.group.ctx
+	l, flow, g := a.line, a.flow, a.group
 	go func() {
-		defer guard.Recover(a.group.options.OnPanic)
-		response, err := flow.Do(ctx, request)
+		defer guard.Recover(g.options.OnPanic)
+		answered := g.admit()
+		response, err := flow.Do(g.ctx, request)
+		answered()
 		a.post(onLine{l, result(response, err)})
 	}()
+}
+
+// So many requests of a group are under way before the next one waits for an answer
+// to one of them, so long: what thousands of accounts send at once is answered later
+// than 500 ms, and all of it is sent again. A registrar that is silent holds up none.
+const (
+	mostUnderWay = 256
+	admitWithin  = time.Second
+)
+
+// admit waits for its turn to send, and gives what is to be called at the answer.
+func (g *Group) admit() (answered func()) {
+	answered = func() { <-g.underWay }
+	select {
+	case g.underWay <- struct{}{}:
+		return answered
+	default:
+	}
+	limit := time.NewTimer(admitWithin)
+	defer limit.Stop()
+	select {
+	case g.underWay <- struct{}{}:
+		return answered
+	case <-limit.C:
+	case <-g.ctx.Done():
+	}
+	return func() {}
 }
 
 // registerRequest is yet to be signed.

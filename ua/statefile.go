@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"time"
@@ -51,7 +52,7 @@ func (r remembered) earlier(regID, first uint32) (callID, contact string) {
 // in place: a rename would leave the lock on the file that was.
 type stateFile struct {
 	file *os.File
-	held remembered
+	held remembered // what is in it
 }
 
 // errHeld: another process has the account; its pid is in the text.
@@ -107,6 +108,9 @@ func (s *stateFile) save(r remembered) error {
 		return nil
 	}
 	r.PID = os.Getpid()
+	if reflect.DeepEqual(r, s.held) {
+		return nil
+	}
 	s.held = r
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
