@@ -25,9 +25,10 @@ import (
 const (
 	// endLimit is how long unregistering and unsubscribing may take at the end.
 	endLimit = 2500 * time.Millisecond
-	// manyGC is by how many per cent the heap grows until it is cleared, with many
-	// accounts: what they hold lives as long as the run, and twice of it is much.
-	manyGC = 50
+	// With many accounts the heap is cleared as often as it takes to stay below so
+	// many bytes, and so many for each account: what they hold lives as long as the
+	// run, and twice of it, which Go would let it grow to, is much.
+	manyMemory, manyMemoryEach = 30 << 20, 44 << 10
 	// defaultTraceLimit is how many SIP messages the screen keeps.
 	defaultTraceLimit = 5000
 )
@@ -141,8 +142,8 @@ func start(e *env, accounts []ua.Account, o crewOptions) (*crew, error) {
 			return nil, fail(statusUsage, "another port, or none, at listen below [metrics] in the config", "%w", err)
 		}
 	}
-	if len(accounts) > mostLines {
-		debug.SetGCPercent(manyGC)
+	if len(accounts) > mostLines && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(manyMemory + manyMemoryEach*len(accounts)))
 	}
 	c.openJournal(e, o)
 	c.group = ua.NewGroup(options)

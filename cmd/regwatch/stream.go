@@ -18,6 +18,7 @@ type stream struct {
 	json  bool
 	names int    // how wide the column of the account is; 0: there is one account only
 	day   string // of the last line, by the local clock
+	lines []byte // that are to be written
 }
 
 func newStream(out io.Writer, json bool, accounts []string) *stream {
@@ -30,24 +31,37 @@ func newStream(out io.Writer, json bool, accounts []string) *stream {
 	return s
 }
 
-// write writes the events of one update in one go.
+// atOnce is about how many bytes are written in one go.
+const atOnce = 64 << 10
+
+// write writes the events of one update, whole lines at a time.
 func (s *stream) write(events []ua.Event) error {
-	var lines []byte
 	for _, e := range events {
 		if !s.json {
-			lines = append(lines, s.plain(e)...)
-			continue
+			s.lines = append(s.lines, s.plain(e)...)
+		} else {
+			line, err := journal.Line(e)
+			if err != nil {
+				return fmt.Errorf("write event %d: %w", e.Seq, err)
+			}
+			s.lines = append(s.lines, line...)
 		}
-		line, err := journal.Line(e)
-		if err != nil {
-			return fmt.Errorf("write event %d: %w", e.Seq, err)
+		if len(s.lines) >= atOnce {
+			if err := s.flush(); err != nil {
+				return err
+			}
 		}
-		lines = append(lines, line...)
 	}
-	if len(lines) == 0 {
+	return s.flush()
+}
+
+func (s *stream) flush() error {
+	if len(s.lines) == 0 {
 		return nil
 	}
-	if _, err := s.out.Write(lines); err != nil {
+	_, err := s.out.Write(s.lines)
+	s.lines = s.lines[:0]
+	if err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"fmt"
 	"unicode"
 	"unicode/utf8"
@@ -23,11 +24,14 @@ func Line(e ua.Event) ([]byte, error) {
 // character stands in it as itself. Such characters occur in strings only, so
 // that the value stays the same.
 func Escaped(json []byte) []byte {
+	if !bytes.ContainsFunc(json, func(r rune) bool { return !shown(r) }) {
+		return json
+	}
 	out := make([]byte, 0, len(json)+1)
 	for len(json) > 0 {
 		r, size := utf8.DecodeRune(json)
 		switch {
-		case r < 0x7f || unicode.IsPrint(r):
+		case shown(r):
 			out = append(out, json[:size]...)
 		case r > 0xffff:
 			high, low := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
@@ -39,3 +43,5 @@ func Escaped(json []byte) []byte {
 	}
 	return out
 }
+
+func shown(r rune) bool { return r < 0x7f || unicode.IsPrint(r) }
