@@ -1,13 +1,14 @@
 package wire
 
 import (
+	"encoding/binary"
 	"net"
 	"strconv"
 	"testing"
 	"testing/synctest"
 )
 
-// What was pushed is popped in order, whole, and the buffers are used again; whoever
+// What was pushed is popped in order, whole, and once, and the buffers are used again; whoever
 // pushes more than there is room for waits, and close ends both sides.
 func TestBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -15,6 +16,7 @@ func TestBacklog(t *testing.T) {
 		buffer := make([]byte, maxMessage)
 		for n := range 200 {
 			b.push([]byte("message "+strconv.Itoa(n)), from)
+			b.push([]byte("message 0"), from) // sent again while it waits
 		}
 		for n := range 200 {
 			size, at, ok := b.pop(buffer)
@@ -24,7 +26,8 @@ func TestBacklog(t *testing.T) {
 		}
 		pushed := 0
 		go func() {
-			for range 2 * backlogMost / maxMessage {
+			for n := range 2 * backlogMost / maxMessage {
+				binary.BigEndian.PutUint32(buffer, uint32(n))
 				b.push(buffer, from)
 				pushed++
 			}
