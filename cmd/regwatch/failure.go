@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 
 	"regwatch/internal/capture"
 	"regwatch/internal/guard"
@@ -20,6 +23,9 @@ const (
 	statusUnreachable = 5 // watch: nobody could be reached on the first attempt
 	statusBroken      = 6 // probe: some check is broken
 	statusFindings    = 7 // decode: read, with findings of severity error
+
+	// What a shell gives a program that a closed pipe ended: 128 and SIGPIPE.
+	statusClosedPipe = 128 + int(syscall.SIGPIPE)
 )
 
 // failure is an error with the status to end with and what may help. Errors
@@ -43,6 +49,9 @@ func fail(status int, hint, format string, args ...any) error {
 func explain(stderr io.Writer, err error) int {
 	if err == nil {
 		return 0
+	}
+	if readerGone(err) {
+		return statusClosedPipe
 	}
 	status, hint := statusUnexpected, ""
 	var f *failure
@@ -68,6 +77,13 @@ func explain(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "\n%s", broken.Stack)
 	}
 	return status
+}
+
+// readerGone: nobody reads standard output any more, as behind "| head". That is
+// no fault and needs no word.
+func readerGone(err error) bool {
+	var writing *fs.PathError
+	return errors.As(err, &writing) && writing.Path == os.Stdout.Name() && errors.Is(writing.Err, syscall.EPIPE)
 }
 
 // say writes lines for the user, each marked as ours. They may hold what the

@@ -24,6 +24,8 @@ import (
 // there are:
 //
 //	exits N COMMAND...   runs a command that has to end with that status
+//	unread N COMMAND...  the same, with nobody at the other end of its standard output,
+//	                     and without a word on standard error
 //	lab FLAGS...         starts "regwatch lab" on free ports, with $PROXY for UDP, $TCP, $TLS, $WS and $WSS
 //	silent               opens a port that nobody answers at: $SILENT
 //	appears FILE TEXT    waits until a file holds a text
@@ -38,7 +40,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "lab": startLab, "silent": silent, "appears": appears, "expand": expand,
+			"exits": exits, "unread": unread, "lab": startLab, "silent": silent, "appears": appears, "expand": expand,
 			"events": func(ts *testscript.TestScript, _ bool, args []string) {
 				for line := range strings.Lines(ts.ReadFile(args[0])) {
 					eventschema.Check(t, []byte(line))
@@ -62,6 +64,28 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if args[0] != strconv.Itoa(status) {
 		ts.Fatalf("status %d, want %s", status, args[0])
+	}
+}
+
+// unread runs a command whose standard output is a pipe that nobody reads any more:
+// it has to end with that status and say nothing.
+func unread(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: unread N regwatch ...")
+	}
+	reader, writer, err := os.Pipe()
+	ts.Check(err)
+	ts.Check(reader.Close())
+	defer writer.Close()
+	var said strings.Builder
+	cmd := exec.Command(filepath.Join(firstInPath(ts), args[1]), args[2:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.Getenv("WORK"), writer, &said
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+ts.Getenv("XDG_STATE_HOME"))
+	if err = cmd.Run(); cmd.ProcessState == nil {
+		ts.Fatalf("%v", err)
+	}
+	if status := cmd.ProcessState.ExitCode(); args[0] != strconv.Itoa(status) || said.Len() > 0 {
+		ts.Fatalf("status %d, want %s: %s", status, args[0], said.String())
 	}
 }
 
