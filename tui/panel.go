@@ -102,7 +102,7 @@ func (p *panel) takes(now, lastKey time.Time) bool {
 // under another name that it was not our doing.
 func kickWord(p *openPrompt) string {
 	if p.On == ua.KickAbsent {
-		return "removed without a word"
+		return ua.InWords(reginfo.Absent)
 	}
 	word := string(p.Contact.Event)
 	if word == "" || ua.Kick(word) == p.On {

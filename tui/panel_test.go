@@ -141,7 +141,7 @@ func TestNewKickUnfoldsAndCounts(t *testing.T) {
 	s.Prompts = append(first.Prompts, s.Prompts...)
 	s.Prompts[1].On = ua.KickAbsent
 	b.show(s)
-	b.sees("KICKED 14:06:01.000: removed without a word by the network (2 open)", "also    deactivated 14:05:00.000", "(wait)")
+	b.sees("KICKED 14:06:01.000: absent (gone without a word) by the network (2 open)", "also    deactivated 14:05:00.000", "(wait)")
 	b.after(100 * time.Millisecond)
 	b.key("i")
 	b.did()

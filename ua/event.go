@@ -361,10 +361,10 @@ func (d ContactDetail) Kick() Kick {
 	return kickOf(d.Event)
 }
 
-// Word says what happened to the contact: the registrar's own word, and where it
-// gave none, the state that the contact is in.
+// Word says what happened to the contact: the registrar's own word, ours for what
+// went without one, and where there is neither, the state that the contact is in.
 func (d ContactDetail) Word() string {
-	return cmp.Or(string(d.Event), string(d.State))
+	return cmp.Or(InWords(d.Event), string(d.State))
 }
 
 // Seconds is a duration that JSON shows as a number of seconds.

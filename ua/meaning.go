@@ -26,6 +26,15 @@ var Meanings = []Meaning{
 	{reginfo.Absent, "the binding is gone from the list without a word", "ask the registrar, then register again", "RFC 3680 5.2"},
 }
 
+// InWords is a word as sentences have it: our own, which no standard explains,
+// with what it means.
+func InWords(word reginfo.ContactEvent) string {
+	if word == reginfo.Absent {
+		return "absent (gone without a word)"
+	}
+	return string(word)
+}
+
 // MeaningOf explains a word; ok is false for a word that no standard knows.
 func MeaningOf(word reginfo.ContactEvent) (m Meaning, ok bool) {
 	for _, m := range Meanings {
