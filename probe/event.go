@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/reginfo"
 	"regwatch/ua"
@@ -141,7 +142,7 @@ func versionsRise(x *exam) (outcome, error) {
 		}
 	}
 	if len(all) < 2 {
-		return notTried("%s came", count(len(all), "document")), nil
+		return notTried("%s came", plural.Count(len(all), "document")), nil
 	}
 	return held("%d documents, versions %s to %s", len(all), all[0].document.Version, all[len(all)-1].document.Version), nil
 }

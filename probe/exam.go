@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/reginfo"
 	"regwatch/ua"
@@ -125,7 +126,7 @@ func (a answer) lists(c contact) bool { _, ok := c.in(a.Contacts); return ok }
 func (a answer) short() string {
 	_, line, _ := strings.Cut(a.final.StartLine(), " ")
 	if a.accepted() {
-		line += fmt.Sprintf(", %s", count(len(a.Contacts), "contact"))
+		line += fmt.Sprintf(", %s", plural.Count(len(a.Contacts), "contact"))
 	}
 	return line
 }
@@ -168,7 +169,7 @@ func (x *exam) others() string {
 		return ""
 	}
 	return fmt.Sprintf("%s of others bound, such as %s; --clobber tries it all the same",
-		count(len(x.aliens), "contact"), x.aliens[0].URI)
+		plural.Count(len(x.aliens), "contact"), x.aliens[0].URI)
 }
 
 // alone asks who is bound right now, before what may remove bindings of others.
@@ -328,11 +329,4 @@ func describe(b ua.ByHand) string {
 		parts = append(parts, "credentials: "+string(b.Credentials))
 	}
 	return strings.Join(append(parts, b.Headers...), "; ")
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

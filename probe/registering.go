@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/reginfo"
 	"regwatch/ua"
@@ -352,7 +353,7 @@ func oneAnswer(x *exam) (outcome, error) {
 			return broken("%s got %d, and then %d", m.Header("CSeq", ""), before, status), nil
 		}
 	}
-	return held("%s, one final answer each", count(requests, "request")), nil
+	return held("%s, one final answer each", plural.Count(requests, "request")), nil
 }
 
 func wrongQuery(x *exam) (outcome, error) {

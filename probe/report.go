@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/ua"
 )
 
@@ -47,7 +48,7 @@ func (r *Report) Summary() string {
 	for _, result := range r.Results {
 		counts[result.Verdict]++
 	}
-	return fmt.Sprintf("%s: %d held, %d broken, %d not offered, %d not tried, in %s", count(len(r.Results), "check"),
+	return fmt.Sprintf("%s: %d held, %d broken, %d not offered, %d not tried, in %s", plural.Count(len(r.Results), "check"),
 		counts[Held], counts[Broken], counts[NotOffered], counts[NotTried], time.Duration(r.Took).Round(time.Second))
 }
 

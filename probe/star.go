@@ -3,6 +3,7 @@ package probe
 import (
 	"strconv"
 
+	"regwatch/internal/plural"
 	"regwatch/ua"
 )
 
@@ -34,7 +35,7 @@ func starRemoves(x *exam) (outcome, error) {
 	case !a.accepted():
 		return broken("%s", a.short()), nil
 	case after.accepted() && len(after.Contacts) > 0:
-		return broken("%s, and a query still finds %s", a.short(), count(len(after.Contacts), "contact")), nil
+		return broken("%s, and a query still finds %s", a.short(), plural.Count(len(after.Contacts), "contact")), nil
 	}
 	x.bound = nil
 	return held("%s, and a query finds none", a.short()), nil

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/ua"
 )
@@ -53,7 +54,7 @@ func strangerRefused(x *exam) (outcome, error) {
 		case err != nil:
 			return outcome{}, err
 		case told != nil && len(contactsOf(told)) > 0:
-			return broken("accepted, and told of %s", count(len(contactsOf(told)), "contact")), nil
+			return broken("accepted, and told of %s", plural.Count(len(contactsOf(told)), "contact")), nil
 		case refused != "":
 			return held("%s", refused), nil
 		case told != nil:

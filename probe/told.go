@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/reginfo"
 	"regwatch/ua"
@@ -180,5 +181,5 @@ func noTimeLeft(x *exam) (outcome, error) {
 	if gone == 0 {
 		return notTried("no document told of a contact that is gone"), nil
 	}
-	return held("%s", count(gone, "terminated contact")), nil
+	return held("%s", plural.Count(gone, "terminated contact")), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"regwatch/internal/plural"
 	"regwatch/ua"
 )
 
@@ -218,7 +219,7 @@ func (a *app) apply(u ua.Update) {
 	}
 	a.missed += u.Missed
 	if u.Missed > 0 {
-		a.say(levelBusy, fmt.Sprintf("%d events went by too fast to be shown; the journal has them", u.Missed))
+		a.say(levelBusy, plural.Count(u.Missed, "event")+" went by too fast to be shown: look in the journal")
 	}
 	for _, e := range u.Events {
 		if e.Account == "" {

@@ -1,9 +1,9 @@
 package tui
 
 import (
-	"fmt"
 	"strings"
 
+	"regwatch/internal/plural"
 	"regwatch/reginfo"
 	"regwatch/ua"
 )
@@ -229,7 +229,7 @@ func (t *telling) changes(d *reginfo.Document) []difference {
 	}
 	for _, r := range t.regs {
 		if full && !listed[r.AOR] {
-			out = append(out, difference{'-', 0, "registration", fmt.Sprintf("%s with %d contact(s)", r.AOR, len(r.Contacts)), ""})
+			out = append(out, difference{'-', 0, "registration", r.AOR + " with " + plural.Count(len(r.Contacts), "contact"), ""})
 		}
 	}
 	return out

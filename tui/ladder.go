@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 )
 
@@ -134,7 +135,7 @@ func (a *app) ladderView(w, rows int) []string {
 	m := &a.messages
 	l := &m.ladder
 	numbers := l.shownIn(m.shown)
-	title := fmt.Sprintf("ladder: %d messages", len(numbers)) + a.heldMessages()
+	title := "ladder: " + plural.Count(len(numbers), "message") + a.heldMessages()
 	if l.mode == ofDialog {
 		title += ", call " + cutMiddle(a.th.text(l.callID), 24)
 	} else {

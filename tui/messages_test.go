@@ -316,7 +316,7 @@ func TestTimelineFilters(t *testing.T) {
 	b.show(bob, ua.Event{Seq: 20, Time: noon, Account: "bob", Summary: "bob registers", Detail: ua.RegistrationDetail{State: ua.Registering}})
 	b.keys("2")
 	b.sees("timeline: 12 events, newest")
-	for key, want := range map[string]string{"r": "5 events, registration", "c": "4 events, contacts", "g": "1 events, GRUUs", "d": "1 events, documents", "f": "1 events, findings", "i": "0 events, requests", "k": "2 events, kicks", "a": "12 events, newest"} {
+	for key, want := range map[string]string{"r": "5 events, registration", "c": "4 events, contacts", "g": "1 event, GRUUs", "d": "1 event, documents", "f": "1 event, findings", "i": "0 events, requests", "k": "2 events, kicks", "a": "12 events, newest"} {
 		b.keys("f", key)
 		b.sees(want)
 	}
@@ -330,12 +330,12 @@ func TestTimelineFilters(t *testing.T) {
 	b.keys("tab")
 	b.sees("13 events, of all accounts")
 	b.keys("f", "m")
-	b.sees("timeline: 1 events, newest", "bob registers")
+	b.sees("timeline: 1 event, newest", "bob registers")
 	b.show(bob, ua.Event{Seq: 21, Time: noon, Account: "alice", Summary: "not here", Detail: ua.RegistrationDetail{}})
 	b.seesNot("not here")
 	b.keys("tab", "/")
 	b.types("GRUU")
-	b.sees("1 events, /gruu")
+	b.sees("1 event, /gruu")
 }
 
 // saver stands in for the file system.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"regwatch/internal/plural"
+	"regwatch/reginfo"
 	"regwatch/ua"
 )
 
@@ -110,10 +112,10 @@ func Summary(r *Recap, where []string, zone *time.Location, ascii bool) string {
 		out.account(a)
 	}
 	if more := len(told) - recapAccounts; more > 0 {
-		out.write("and %d accounts more that were kicked or may have left a binding", more)
+		out.write("and %s more: kicked, or may have left a binding", plural.Count(more, "account"))
 	}
 	if r.missed > 0 {
-		out.line("missed", "%d events went by too fast to be counted here", r.missed)
+		out.line("missed", "%s went by too fast to be counted here", plural.Count(r.missed, "event"))
 	}
 	for _, w := range where {
 		out.write("  %s", w)
@@ -186,7 +188,7 @@ func (t *recapText) account(a *recapAccount) {
 				name = ""
 			}
 		}
-		t.line(name, "%s %s%s", k.at.In(t.zone).Format("2006-01-02 15:04:05.000"), k.word, byWhom(k.by))
+		t.line(name, "%s %s%s", k.at.In(t.zone).Format("2006-01-02 15:04:05.000"), ua.InWords(reginfo.ContactEvent(k.word)), byWhom(k.by))
 	}
 	t.findings(a.found)
 	if a.last != nil {

@@ -99,7 +99,7 @@ user2  sip:alice@example.com  registered
   binding   left until 2026-03-14 15:03:11: sip:alice@192.0.2.7:5060;ob
 `
 	tail := `
-and 11 accounts more that were kicked or may have left a binding
+and 11 accounts more: kicked, or may have left a binding
   journal   /home/alice/journal.ndjson
 `
 	if !strings.HasPrefix(got, head) || !strings.HasSuffix(got, tail) || strings.Count(got, "sip:alice@example.com  ") != recapAccounts {

@@ -10,6 +10,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/ua"
 )
@@ -62,7 +63,7 @@ func (a *app) save() {
 		return
 	}
 	a.ask(&prompt{
-		label: fmt.Sprintf("save %d messages to (.pcapng, .txt):", len(messages)),
+		label: "save " + plural.Count(len(messages), "message") + " to (.pcapng, .txt):",
 		text:  a.now().In(a.zone()).Format("regwatch-20060102-150405.pcapng"),
 		enter: func(path string) tea.Cmd { return a.saveTo(strings.TrimSpace(path), false, messages) },
 	})
@@ -82,7 +83,7 @@ func (a *app) saveTo(path string, replace bool, messages []trace.Message) tea.Cm
 				yes:   func() tea.Cmd { return a.saveTo(path, true, messages) },
 			}}
 		}
-		return sharedMsg{said: fmt.Sprintf("saved %d messages to %s", len(messages), path), err: err}
+		return sharedMsg{said: "saved " + plural.Count(len(messages), "message") + " to " + path, err: err}
 	})
 }
 
@@ -107,7 +108,7 @@ func (a *app) copy() tea.Cmd {
 	}
 	return a.guard(func() tea.Msg {
 		_, err := io.WriteString(a.o.Output, ansi.SetSystemClipboard(text))
-		return sharedMsg{said: fmt.Sprintf("copied %d bytes (OSC 52)", len(text)), err: err}
+		return sharedMsg{said: "copied " + plural.Count(len(text), "byte") + " (OSC 52)", err: err}
 	})
 }
 

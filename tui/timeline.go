@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/ua"
 )
 
@@ -106,7 +107,7 @@ func told(e ua.Event) string {
 	case ua.FindingDetail:
 		return strings.TrimPrefix(e.Summary, string(d.Severity)+" ") // which stands before it already
 	case ua.MissedDetail:
-		return fmt.Sprintf("%d events were missed here", d.Count)
+		return plural.Count(d.Count, "event") + " missed here"
 	}
 	if e.Summary != "" {
 		return e.Summary
@@ -260,7 +261,7 @@ func (a *app) retell() {
 // timelineView is the list over the full height.
 func (a *app) timelineView(w, rows int) []string {
 	t := &a.timeline
-	title := fmt.Sprintf("timeline: %d events", len(t.shown))
+	title := "timeline: " + plural.Count(len(t.shown), "event")
 	if t.at.selected > 0 && t.fresh() > 0 {
 		title += fmt.Sprintf(", %d new above", t.fresh())
 	}

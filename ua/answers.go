@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"regwatch/internal/guard"
+	"regwatch/internal/plural"
 	"regwatch/internal/wire"
 	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
@@ -217,7 +218,7 @@ func (a *Agent) boundBy(sent sentRegister, r *wire.Response, ours wire.NameAddr,
 // bindings are not there.
 func (a *Agent) tellQuery(r registerResult, now time.Time) {
 	contacts, _ := r.response.Headers.ParseNameAddrs("Contact")
-	reason := fmt.Sprintf("queried: %d contact(s) bound", len(contacts))
+	reason := "queried: " + plural.Count(len(contacts), "contact") + " bound"
 	asked := a.reg.sentAt
 	var found []func() // told behind the query itself
 	a.eachLine(func() {

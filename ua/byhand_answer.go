@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/wire"
 	"regwatch/reginfo"
 )
@@ -299,7 +300,7 @@ func (a *Agent) tellByHand(t *turn, x Exchange, now time.Time) {
 	}
 	summary, accepted := d.Reason, x.Status/100 == 2
 	if accepted {
-		summary += fmt.Sprintf(", %d contact(s) bound", len(x.Contacts))
+		summary += ", " + plural.Count(len(x.Contacts), "contact") + " bound"
 	}
 	if a.reg.registered() {
 		d.Expires = Seconds(a.reg.expiresAt.Sub(now).Round(time.Second))

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/internal/wire"
 )
@@ -115,7 +116,7 @@ func (g *Group) Start(accounts ...Account) error {
 		names = append(names, accounts[i].Name)
 	}
 	g.hub.publish("", nil, []news{{
-		at: g.now(), summary: fmt.Sprintf("regwatch %s watches %d account(s)", g.options.Version, len(names)),
+		at: g.now(), summary: fmt.Sprintf("regwatch %s watches %s", g.options.Version, plural.Count(len(names), "account")),
 		detail: StartDetail{Version: g.options.Version, PID: os.Getpid(), Accounts: names},
 	}})
 	g.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/wire"
 	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
@@ -36,7 +37,7 @@ func (a *Agent) scrutinise(n wire.Notify, document *reginfo.Document, now time.T
 	if n.State.State == "terminated" && (n.State.Reason == "" || n.State.Reason == "noresource") && a.sub.wanted && a.sub.inFlight != subClose {
 		if active := activeContacts(document); active > 0 {
 			a.finding(now, finding.Finding{Code: finding.SubscriptionStateMismatch, Detail: fmt.Sprintf(
-				"it ends the subscription with %q, and the body has %d active contact(s)", strings.TrimSpace("terminated "+n.State.Reason), active)})
+				"it ends the subscription with %q, and the body has %s", strings.TrimSpace("terminated "+n.State.Reason), plural.Count(active, "active contact"))})
 		}
 	}
 }

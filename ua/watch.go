@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/wire"
 	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
@@ -175,7 +176,7 @@ func documentSummary(d DocumentDetail) string {
 	if d.Version.Present {
 		summary += " version " + d.Version.String()
 	}
-	summary += fmt.Sprintf(" with %d contact(s)", d.Contacts)
+	summary += " with " + plural.Count(d.Contacts, "contact")
 	if d.Verdict == reginfo.Discarded {
 		summary += ", discarded"
 	}

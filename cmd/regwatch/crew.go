@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -18,6 +17,7 @@ import (
 	"regwatch/internal/guard"
 	"regwatch/internal/journal"
 	"regwatch/internal/metrics"
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 	"regwatch/ua"
 )
@@ -342,7 +342,7 @@ func withMissed(run string, u ua.Update) []ua.Event {
 	if u.Missed == 0 {
 		return u.Events
 	}
-	missed := ua.Event{Run: run, Time: time.Now(), Summary: fmt.Sprintf("%d events were lost: the reader was too slow", u.Missed),
+	missed := ua.Event{Run: run, Time: time.Now(), Summary: plural.Count(u.Missed, "event") + " lost: the reader was too slow",
 		Detail: ua.MissedDetail{Count: u.Missed}}
 	if len(u.Events) > 0 {
 		missed.Seq, missed.Time = u.Events[0].Seq-1, u.Events[0].Time

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"regwatch/internal/capture"
+	"regwatch/internal/plural"
 	"regwatch/internal/tables"
 	"regwatch/internal/trace"
 	"regwatch/registrar"
@@ -88,7 +89,7 @@ func (c *console) serve(r *registrar.Registrar, stage *scenario.Stage, options r
 	}
 	who := "anybody may register"
 	if options.Users != nil {
-		who = fmt.Sprintf("%d user(s) may register", len(options.Users))
+		who = plural.Count(len(options.Users), "user") + " may register"
 	}
 	fmt.Fprintf(c.out, "registrar (%s) at %s; %s; help lists the commands\n", options.Profile, where, who)
 	recovered(c.onPanic, c.administer) // nobody waits for it: it may hang in a read
@@ -221,7 +222,7 @@ func (c *console) print() {
 		c.lost = 0
 		c.mu.Unlock()
 		if lost > 0 {
-			fmt.Fprintf(c.out, "%d messages are not shown: they came too fast\n", lost)
+			fmt.Fprintf(c.out, "%s went by too fast to be shown\n", plural.Count(lost, "message"))
 		}
 		fmt.Fprintln(c.out, capture.Visible(messageLine(m)))
 	}

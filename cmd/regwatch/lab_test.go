@@ -92,7 +92,7 @@ func TestLabMessages(t *testing.T) {
 	}
 	close(c.waiting)
 	c.print()
-	if said := out.String(); !strings.HasPrefix(said, "2 messages are not shown: they came too fast\n") || !strings.HasSuffix(said, "-> OPTIONS sip:<1B>\n") {
+	if said := out.String(); !strings.HasPrefix(said, "2 messages went by too fast to be shown\n") || !strings.HasSuffix(said, "-> OPTIONS sip:<1B>\n") {
 		t.Errorf("said %q", said)
 	}
 }

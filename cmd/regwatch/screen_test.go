@@ -231,7 +231,7 @@ func TestLab(t *testing.T) {
 		if status != 0 || l.err.String() != "regwatch: \"dance\" is no command: try help\n" {
 			t.Errorf("status %d: %s", status, l.err.String())
 		}
-		for _, want := range []string{"registrar (rfc) at udp 192.0.2.50:5060 and tcp 192.0.2.50:5060; 2 user(s) may register;", "Created sip:alice@192.0.2.9;", "sip:alice@example.com  sip:alice@192.0.2.9  created"} {
+		for _, want := range []string{"registrar (rfc) at udp 192.0.2.50:5060 and tcp 192.0.2.50:5060; 2 users may register;", "Created sip:alice@192.0.2.9;", "sip:alice@example.com  sip:alice@192.0.2.9  created"} {
 			if !strings.Contains(l.out.String(), want) {
 				t.Errorf("no %q in\n%s", want, l.out.String())
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regwatch/internal/guard"
+	"regwatch/internal/plural"
 	"regwatch/ua"
 )
 
@@ -64,7 +65,7 @@ func (s *summary) take(u ua.Update) {
 // registered and watched.
 func (s *summary) String() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d accounts: %d registered, %d watched", s.total, s.states[ua.Registered], s.watched)
+	fmt.Fprintf(&out, "%s: %d registered, %d watched", plural.Count(s.total, "account"), s.states[ua.Registered], s.watched)
 	for _, state := range []ua.RegistrationState{ua.Registering, ua.Retrying, ua.Refused, ua.Failed, ua.Unregistering, ua.Unregistered} {
 		if n := s.states[state]; n > 0 {
 			fmt.Fprintf(&out, ", %d %s", n, state)
@@ -82,7 +83,7 @@ func (s *summary) String() string {
 		fmt.Fprintf(&out, "; %d kicked: %s", sum, strings.Join(kicks, ", "))
 	}
 	if s.missed > 0 {
-		fmt.Fprintf(&out, "; %d events missed", s.missed)
+		fmt.Fprintf(&out, "; %s missed", plural.Count(s.missed, "event"))
 	}
 	return out.String()
 }

@@ -385,7 +385,7 @@ func TestWatchLines(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	line(0, "", "regwatch watches 2 account(s)", ua.StartDetail{})
+	line(0, "", "regwatch watches 2 accounts", ua.StartDetail{})
 	line(0, "alice", "registered for 3600 s", ua.RegistrationDetail{})
 	contact.Event = "deactivated"
 	line(time.Millisecond, "alice", "this device deactivated by the network", contact)
@@ -395,7 +395,7 @@ func TestWatchLines(t *testing.T) {
 	line(2*time.Second, "alice", "this device refreshed by us", contact)
 	line(2*time.Second, "alice", "registration of sip:a@b is active", ua.RegistrationStateDetail{})
 	line(2*time.Second, "alice", "sent OPTIONS\x1b", ua.SIPDetail{Raw: "OPTIONS sip:b SIP/2.0\r\nTo: \x1b[2J\r\n\r\nbody\r\n"})
-	want := `23:59:59.000               start         regwatch watches 2 account(s)
+	want := `23:59:59.000               start         regwatch watches 2 accounts
 23:59:59.000  alice        registration  registered for 3600 s
 23:59:59.001  alice        KICKED        this device deactivated by the network
 2026-11-24

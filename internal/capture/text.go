@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/trace"
 )
 
@@ -20,7 +21,7 @@ type text struct{}
 func (text) start() ([]byte, error) { return nil, nil }
 
 func (text) lost(n int) ([]byte, error) {
-	return fmt.Appendf(nil, "--- %d messages lost: the disk was too slow\n\n", n), nil
+	return fmt.Appendf(nil, "--- %s lost: the disk was too slow\n\n", plural.Count(n, "message")), nil
 }
 
 func (text) message(m trace.Message, shown []byte) ([]byte, error) {

@@ -19,6 +19,7 @@ import (
 
 	"regwatch/internal/capture"
 	"regwatch/internal/guard"
+	"regwatch/internal/plural"
 	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
 	"regwatch/ua"
@@ -189,19 +190,19 @@ func (d *Dissector) capture(in io.Reader, give func(Item) error) (remarks []stri
 		remarks = append(remarks, fmt.Sprintf("messages left out: more than %d bytes of messages that are not whole", maxHeld))
 	}
 	for _, r := range []struct {
-		count int
-		what  string
+		count      int
+		what, text string
 	}{
-		{tally.Fragments, "IP fragment(s) left out: the others of their packets are missing"},
-		{tally.Links, "packet(s) left out: they are of a kind of link that is not understood"},
-		{encrypted, "TLS handshake(s): what TLS carries cannot be read from a capture; --trace writes it in plain"},
+		{tally.Fragments, "IP fragment", " left out: the rest of the packet is missing"},
+		{tally.Links, "packet", " left out: from a kind of link that is not understood"},
+		{encrypted, "TLS handshake", ": what TLS carries cannot be read from a capture; --trace writes it in plain"},
 	} {
 		if r.count > 0 {
-			remarks = append(remarks, fmt.Sprintf("%d %s", r.count, r.what))
+			remarks = append(remarks, plural.Count(r.count, r.what)+r.text)
 		}
 	}
 	if count == 0 && err == nil {
-		err = fmt.Errorf("no SIP message in %d packets", tally.Packets)
+		err = fmt.Errorf("no SIP message in %s", plural.Count(tally.Packets, "packet"))
 	}
 	return remarks, err
 }
@@ -215,7 +216,7 @@ func datagram(chunk capture.Chunk) (f found, ok bool) {
 		return f, false
 	}
 	if chunk.Missing > 0 {
-		f.cut = fmt.Sprintf("the capture lacks its last %d bytes", chunk.Missing)
+		f.cut = fmt.Sprintf("the capture lacks its end: %s", plural.Count(chunk.Missing, "byte"))
 	}
 	return f, true
 }

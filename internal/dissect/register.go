@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"regwatch/internal/plural"
 	"regwatch/internal/wire"
 	"regwatch/reginfo"
 	"regwatch/reginfo/finding"
@@ -66,7 +67,7 @@ const maxContacts = 256
 func (i *Item) contacts() (list []wire.NameAddr, malformed int) {
 	list, malformed = i.message.headers.ParseNameAddrs("Contact")
 	if malformed > 0 {
-		i.note("%d Contact(s) cannot be read", malformed)
+		i.note("%s cannot be read", plural.Count(malformed, "Contact"))
 	}
 	if more := len(list) - maxContacts; more > 0 {
 		i.note("only %d contacts are looked at; there are %d more", maxContacts, more)

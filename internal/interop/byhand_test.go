@@ -99,7 +99,7 @@ func TestByHandAtKamailio(t *testing.T) {
 		if err != nil || !strings.HasPrefix(x.Outcome, c.outcome) {
 			t.Errorf("%s: %v, %s", c.name, err, x.Outcome)
 		}
-		t.Logf("%s: %s, %d contact(s)", c.name, x.Outcome, len(x.Contacts))
+		t.Logf("%s: %s, %d contacts listed", c.name, x.Outcome, len(x.Contacts))
 		until(c.name, func(s *ua.Snapshot) bool {
 			return s.Registration.State == c.state && listed(s) == (c.state == ua.Registered)
 		})
