@@ -134,6 +134,8 @@ func (a *app) says(s *ua.Snapshot, t *truth, witness string) string {
 	switch {
 	case t.watched != nil && t.watched.Active():
 		return left("listed", t.watched.ExpiresAt)
+	case t.watched != nil && t.watched.StillListed:
+		return "still listed"
 	case t.watched != nil:
 		return "gone"
 	case !s.Listed:
@@ -180,9 +182,12 @@ func truthColumns(w int) (contact, witness int) {
 	return w - 3*witness, witness
 }
 
-// marked puts the mark of a disagreement before what a witness says.
+// marked puts the mark of a disagreement before what a witness says: where two
+// contradict the third, before that alone.
 func (a *app) marked(t *truth, witness, text string, w int) string {
-	doubted := slices.ContainsFunc(t.doubts, func(d *ua.Disagreement) bool { return slices.Contains(d.Between, witness) })
+	doubted := slices.ContainsFunc(t.doubts, func(d *ua.Disagreement) bool {
+		return d.Against == witness || d.Against == "" && slices.Contains(d.Between, witness)
+	})
 	if doubted {
 		return a.th.bad.Render(fit("! "+cutEnd(text, w-3), w))
 	}
@@ -235,7 +240,14 @@ func (a *app) truthsView(w, rows int) []string {
 		words += fit("  "+cutEnd(a.th.text(a.testimony(s, witness)), column-3), column)
 	}
 	out = append(out, names, a.th.dim.Render(words))
-	out = append(out, v.list.draw(w, rows-3-len(below), wideGutter, a.th, func(i, w int) string {
+	room := rows - len(out) - len(below)
+	var legend []string
+	if free := room - len(v.rows); free > len(whoSays) {
+		for _, line := range whoSays {
+			legend = append(legend, a.th.dim.Render(wideGutter.off+cutEnd(line, w-len(wideGutter.off))))
+		}
+	}
+	out = append(out, v.list.draw(w, room-len(legend), wideGutter, a.th, func(i, w int) string {
 		t := &v.rows[i]
 		row := a.truthName(t, contact-1) + " "
 		for _, witness := range witnesses {
@@ -243,7 +255,7 @@ func (a *app) truthsView(w, rows int) []string {
 		}
 		return row
 	})...)
-	return append(out, below...)
+	return append(append(out, legend...), below...)
 }
 
 // stackedLines is how many lines a contact takes where its witnesses stand one
@@ -269,13 +281,14 @@ func (a *app) disagreements(s *ua.Snapshot, w, n int) []string {
 		return nil
 	}
 	if n < 2 {
-		text := fmt.Sprintf(" ! since %s, Q settles it", a.clock.moment(s.Disagreements[0].Since, a.zone()))
+		d := &s.Disagreements[0]
+		text := fmt.Sprintf(" ! %s: %s", a.clock.moment(d.Since, a.zone()), d.Remedy())
 		return []string{fit(a.th.bad.Render(cutEnd(text, w)), w)}
 	}
 	var out []string
 	for i := range s.Disagreements {
 		d := &s.Disagreements[i]
-		text := fmt.Sprintf("! %s since %s: %s", strings.Join(d.Between, " against "), a.clock.moment(d.Since, a.zone()), d.Detail)
+		text := fmt.Sprintf("! since %s %s: %s; %s", a.clock.moment(d.Since, a.zone()), sides(d), d.Detail, d.Remedy())
 		for j, part := range broken(a.th.text(text), max(w-4, 10), true) {
 			if j > 0 {
 				part = "  " + part
@@ -283,11 +296,22 @@ func (a *app) disagreements(s *ua.Snapshot, w, n int) []string {
 			out = append(out, fit(" "+a.th.bad.Render(part), w))
 		}
 	}
-	settle := fit(" Q asks the registrar, which settles it", w)
-	if len(out) > n-1 {
-		out = out[:max(n-1, 0)]
+	return out[:min(len(out), n)]
+}
+
+// sides says who disagrees, and where the third has spoken, who is contradicted.
+func sides(d *ua.Disagreement) string {
+	if d.Against != "" {
+		return d.Against + " is contradicted"
 	}
-	return append(out, settle)
+	return strings.Join(d.Between, " against ")
+}
+
+// whoSays explains the three, where there is room.
+var whoSays = []string{
+	"local     what the registrar granted to us, by our clock",
+	"response  what its last answer to a REGISTER or query listed",
+	"watched   what its documents of the reg event list",
 }
 
 // truthPage is the page of the selected contact.
@@ -322,13 +346,9 @@ func (a *app) truthDetails(s *ua.Snapshot, t *truth) []string {
 		f.add(witness, text)
 	}
 	for _, d := range t.doubts {
-		f.add("differ", fmt.Sprintf("%s, since %s: %s", strings.Join(d.Between, " against "), d.Since.In(a.zone()).Format("2006-01-02 15:04:05"), d.Detail))
+		f.add("differ", fmt.Sprintf("%s, since %s: %s; %s", sides(d), d.Since.In(a.zone()).Format("2006-01-02 15:04:05"), d.Detail, d.Remedy()))
 	}
-	if len(t.doubts) > 0 {
-		f.add("settled by", "Q: a query asks the registrar what it has")
-	}
-	f.lines = append(f.lines, "",
-		"local is what the registrar granted to us, by our clock; response is what the last 2xx to a REGISTER or query listed; watched is what the documents of the reg event say.",
-		"Where two differ for longer than a NOTIFY may take, one of them is wrong.")
+	f.lines = append(append(f.lines, ""), whoSays...)
+	f.lines = append(f.lines, "", "Where two differ for longer than a NOTIFY may take, one of them is wrong. Where the third has spoken since, it says which.")
 	return f.lines
 }

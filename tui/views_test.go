@@ -57,7 +57,7 @@ func witnessed() *ua.Snapshot {
 		{URI: "sip:alice@198.51.100.77:5080", ExpiresAt: noon.Add(5 * time.Minute)},
 	}}
 	s.Disagreements = []ua.Disagreement{
-		{DisagreementDetail: ua.DisagreementDetail{Between: []string{ua.WitnessResponse, ua.WitnessWatched}, About: deskURI, Detail: "the registrar's list has it, its last answer has not"}, Since: noon.Add(-time.Minute)},
+		{DisagreementDetail: ua.DisagreementDetail{Between: []string{ua.WitnessResponse, ua.WitnessWatched}, About: deskURI, Detail: "the registrar's documents list it, its last answer does not"}, Since: noon.Add(-time.Minute)},
 	}
 	s.Ping = ua.Ping{URI: ownContact().TempGRUU, SentAt: noon.Add(-5 * time.Second), Back: 12 * time.Millisecond, Status: 200, Outcome: "came back to this device in 12 ms, answered 200"}
 	return s
@@ -193,6 +193,28 @@ func TestGRUUsOfThePast(t *testing.T) {
 	b.sees("sip:tgruu.old==qq81@example.com;gr")
 }
 
+// A query found us gone, and the documents do not know: the view says which of the
+// three is contradicted, and marks that alone.
+func TestTruthsSayWhichIsContradicted(t *testing.T) {
+	s := witnessed()
+	s.Registration.State, s.Registration.ExpiresAt = ua.Unregistered, time.Time{}
+	gone := &s.Bindings[0]
+	gone.Contact.State, gone.Contact.Event, gone.StillListed = reginfo.ContactTerminated, reginfo.Absent, true
+	s.Answer.Contacts = nil
+	s.Disagreements = []ua.Disagreement{{Since: noon.Add(-time.Minute), Against: ua.WitnessWatched, DisagreementDetail: ua.DisagreementDetail{
+		Between: []string{ua.WitnessLocal, ua.WitnessWatched}, About: s.Registration.Contact,
+		Detail: "not registered by our count, nor by the registrar's last answer, but its documents still list us",
+	}}}
+	b := newBench(t, 80, 24, nil)
+	b.show(s)
+	b.keys("6")
+	b.sees("! since 14:03:59 watched is contradicted: not registered by our count", "S asks for")
+	if want := "> this device .* {3}not bound +not listed +! still listed"; !matches(want, b.screen()) {
+		t.Errorf("no row %s:\n%s", want, b.screen())
+	}
+	b.seesNot("! not", "gone")
+}
+
 func TestTruthsSideBySide(t *testing.T) {
 	b := newBench(t, 80, 24, nil)
 	b.keys("6")
@@ -203,7 +225,7 @@ func TestTruthsSideBySide(t *testing.T) {
 	b.sees("nothing disagrees", "no answer yet", "no reg event", "58:11 left")
 	b.show(witnessed())
 	b.sees("truths: 1 disagree", "at 14:04:29", "version 7",
-		"! response against watched since 14:03:59: the registrar's list has it", "Q asks the registrar, which settles it")
+		"! since 14:03:59 response against watched: the registrar's documents list", "a query (Q) settles it", "watched   what its documents")
 	screen := b.screen()
 	for _, want := range []string{`(?m)alice@203.0.113.9.* -  .*! not listed.*! 12:0. left`} {
 		if !matches(want, screen) {
@@ -211,7 +233,7 @@ func TestTruthsSideBySide(t *testing.T) {
 		}
 	}
 	b.keys("j", "enter")
-	b.sees("differ          response against watched, since 2026-03-14 14:03:59", "settled by      Q")
+	b.sees("differ          response against watched, since 2026-03-14 14:03:59", "a query (Q)")
 	b.keys("esc", "Q")
 	b.did("alice query")
 	// Below 60 columns they stand one below the other.

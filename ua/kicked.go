@@ -24,7 +24,7 @@ func (a *Agent) kicked(kick Kick, change reginfo.Change, m match, j judgement, a
 	}, left, at)
 	if kick.TakesOff() {
 		a.spent = a.answered
-		a.apply(a.reg.kicked(fmt.Sprintf("%s by the network", j.event), at), at)
+		a.apply(a.reg.kicked(InWords(j.event)+" by the network", at), at)
 		a.outbound = false
 		a.keep.agree(promise{}, at)
 		a.voidGRUUs("the network removed our contact", at)

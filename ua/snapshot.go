@@ -97,6 +97,8 @@ type Binding struct {
 	EarlierRun bool
 	MatchedBy  MatchedBy
 	Origin     Origin // of its last change
+	// StillListed: a query found it gone, and no document has said so since.
+	StillListed bool
 }
 
 // Active reports whether the contact is bound.
@@ -160,6 +162,17 @@ type AnsweredContact struct {
 type Disagreement struct {
 	DisagreementDetail
 	Since time.Time
+	// Against is the witness that the two others contradict, and so is out of date
+	// or wrong; "" while that is not known.
+	Against string
+}
+
+// Remedy says what the user can do about it.
+func (d Disagreement) Remedy() string {
+	if d.Against == WitnessWatched {
+		return "S asks for the list anew"
+	}
+	return "a query (Q) settles it"
 }
 
 // Ping is the last OPTIONS to a GRUU of our own.

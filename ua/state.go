@@ -29,7 +29,7 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 		Documents: a.received, Answer: a.truths.response, Listed: a.listedInFull(), Disagreements: a.truths.open(), Ping: a.lastPing,
 	}
 	for _, d := range s.Disagreements {
-		s.Notices = append(s.Notices, d.Detail+": a query (Q) settles it")
+		s.Notices = append(s.Notices, d.Detail+": "+d.Remedy())
 	}
 	a.eachLine(func() {
 		s.Prompts = append(s.Prompts, a.reaction.prompts...)
@@ -41,16 +41,21 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 	if a.poller.on {
 		s.Subscription.RetryAt = a.poller.at
 	}
+	gone := slices.Clone(a.gone)
 	for _, row := range a.table.Rows() {
 		m := a.matchOf(&row)
-		if m.own && slices.ContainsFunc(a.gone, func(b Binding) bool { return b.Own && b.At.After(row.At) && b.Contact.URI == row.Contact.URI }) {
-			continue // a query has told since that it is gone
+		if m.own {
+			i := slices.IndexFunc(gone, func(b Binding) bool { return b.Own && b.At.After(row.At) && b.Contact.URI == row.Contact.URI })
+			if i >= 0 { // a query has told since that it is gone
+				gone[i].StillListed = true
+				continue
+			}
 		}
 		s.Bindings = append(s.Bindings, Binding{
 			Row: row, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by, Origin: a.origins[rowKey{row.AOR, row.Contact.ID}],
 		})
 	}
-	s.Bindings = append(s.Bindings, a.gone...)
+	s.Bindings = append(s.Bindings, gone...)
 	return s
 }
 

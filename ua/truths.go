@@ -111,6 +111,7 @@ func (t *truths) compare(y testimony, now time.Time) []DisagreementDetail {
 			t.doubts = append(t.doubts, f)
 			i = len(t.doubts) - 1
 		}
+		t.doubts[i].Detail, t.doubts[i].Against = f.Detail, f.Against
 		switch d := &t.doubts[i]; {
 		case d.told:
 		case now.Sub(d.Since) < notifyGrace:
@@ -140,6 +141,17 @@ func (t *truths) told(d doubt) bool {
 	return i >= 0 && t.doubts[i].told
 }
 
+// answeredSince reports whether an answer came after this doubt arose.
+func (t *truths) answeredSince(d doubt) bool {
+	i := slices.IndexFunc(t.doubts, d.same)
+	return i >= 0 && t.response.At.After(t.doubts[i].Since)
+}
+
+// answeredWith reports whether the last answer lists a contact.
+func (t *truths) answeredWith(uri string) bool {
+	return slices.ContainsFunc(t.response.Contacts, func(a AnsweredContact) bool { return reginfo.SameURI(a.URI, uri) })
+}
+
 func between(a, b, about, detail string, args ...any) doubt {
 	return doubt{Disagreement: Disagreement{DisagreementDetail: DisagreementDetail{Between: []string{a, b}, About: about, Detail: fmt.Sprintf(detail, args...)}}}
 }
@@ -155,15 +167,14 @@ func (t *truths) differences(y testimony, now time.Time) []doubt {
 		return out
 	}
 	for _, row := range y.rows {
-		listed := slices.ContainsFunc(t.response.Contacts, func(a AnsweredContact) bool { return reginfo.SameURI(a.URI, row.Contact.URI) })
-		if !listed && y.lineOf(&row) == nil && !over(row, now) && row.At.Before(t.response.At) {
-			out = append(out, between(WitnessResponse, WitnessWatched, row.Contact.URI, "the registrar's list has it, its last answer has not"))
+		if !t.answeredWith(row.Contact.URI) && y.lineOf(&row) == nil && !over(row, now) && row.At.Before(t.response.At) {
+			out = append(out, between(WitnessResponse, WitnessWatched, row.Contact.URI, "the registrar's documents list it, its last answer does not"))
 		}
 	}
 	for _, a := range t.response.Contacts {
 		listed := slices.ContainsFunc(y.rows, func(r reginfo.Row) bool { return reginfo.SameURI(a.URI, r.Contact.URI) })
 		if !listed && !a.Own && (a.ExpiresAt.IsZero() || now.Before(a.ExpiresAt)) {
-			out = append(out, between(WitnessResponse, WitnessWatched, a.URI, "the registrar's last answer has it, its list has not"))
+			out = append(out, between(WitnessResponse, WitnessWatched, a.URI, "the registrar's last answer lists it, its documents do not"))
 		}
 	}
 	return out
@@ -174,11 +185,23 @@ func (t *truths) differencesOf(l *line, y testimony, now time.Time) []doubt {
 	i := slices.IndexFunc(y.rows, func(r reginfo.Row) bool { return y.lineOf(&r) == l })
 	switch {
 	case l.registered() && i < 0:
-		return []doubt{between(WitnessLocal, WitnessWatched, l.id.contact, "registered by our count, but the registrar's list does not have us")}
+		d := between(WitnessLocal, WitnessWatched, l.id.contact, "registered by our count, but the registrar's documents do not list us")
+		if t.answeredSince(d) && t.answeredWith(l.id.contact) {
+			d.Against, d.Detail = WitnessWatched, "registered by our count and by the registrar's last answer, but its documents do not list us"
+		}
+		return []doubt{d}
 	case i < 0:
 		return nil
 	case !l.registered() && !over(y.rows[i], now):
-		return []doubt{between(WitnessLocal, WitnessWatched, y.rows[i].Contact.URI, "not registered by our count, but the registrar's list still has us")}
+		d := between(WitnessLocal, WitnessWatched, y.rows[i].Contact.URI, "not registered by our count, but the registrar's documents still list us")
+		switch listed := t.answeredWith(y.rows[i].Contact.URI); {
+		case !y.rows[i].At.Before(t.response.At): // nobody has asked since
+		case !listed:
+			d.Against, d.Detail = WitnessWatched, "not registered by our count, nor by the registrar's last answer, but its documents still list us"
+		case t.answeredSince(d):
+			d.Against, d.Detail = WitnessLocal, "not registered by our count, but the registrar's documents and its last answer list us"
+		}
+		return []doubt{d}
 	case !l.registered():
 		return nil
 	}
@@ -186,7 +209,7 @@ func (t *truths) differencesOf(l *line, y testimony, now time.Time) []doubt {
 	// then: only a document that came with our 2xx is a witness of the time.
 	row := y.rows[i]
 	d := between(WitnessLocal, WitnessWatched, l.id.contact+" expires",
-		"granted for %s more, but the registrar's list says %s", left(l.reg.expiresAt, now), left(row.ExpiresAt, now))
+		"granted for %s more, but the registrar's documents say %s", left(l.reg.expiresAt, now), left(row.ExpiresAt, now))
 	fresh := row.At.Sub(l.justBound).Abs() < notifyGrace
 	// Between the 2xx of a refresh and its NOTIFY nobody has taken back what was
 	// said before.

@@ -108,6 +108,40 @@ func TestDisagreementIsSettled(t *testing.T) {
 	}
 }
 
+// What a query has found and no document said: the documents are the witness that
+// is contradicted, and what helps is to ask for the list anew.
+func TestQueryContradictsTheDocuments(t *testing.T) {
+	inScript(t, wire.UDP, nil, func(s *scripted, r *run) {
+		register := s.acceptRegister()
+		s.answer(s.takeSubscribe(), "200 OK", "Expires: 3600")
+		s.notify("active;expires=3600", reginfo(0, "full", ours(register, "registered", 3600)))
+		s.next("SIP/2.0 200")
+		time.Sleep(time.Minute)
+		r.Do("alice", ua.Command{Verb: ua.DoQuery})
+		s.answer(s.next("REGISTER"), "200 OK")
+		asked := time.Now()
+		r.awaitKick(ua.KickAbsent)
+		if b := r.state("alice").Bindings; len(b) != 1 || b[0].Active() || !b[0].StillListed {
+			t.Errorf("bindings %+v", b)
+		}
+		time.Sleep(10 * time.Second)
+		d := r.state("alice").Disagreements
+		if len(d) != 1 || d[0].Against != ua.WitnessWatched || d[0].Since.Sub(asked) > time.Second ||
+			d[0].Detail != "not registered by our count, nor by the registrar's last answer, but its documents still list us" {
+			t.Fatalf("disagreements %+v", d)
+		}
+		if n := r.state("alice").Notices; len(n) != 1 || !strings.HasSuffix(n[0], ": S asks for the list anew") {
+			t.Errorf("notices %q", n)
+		}
+		s.notify("active;expires=3500", reginfo(1, "full"))
+		s.next("SIP/2.0 200")
+		time.Sleep(time.Second)
+		if state := r.state("alice"); len(state.Disagreements) != 0 {
+			t.Errorf("disagreements %+v", state.Disagreements)
+		}
+	})
+}
+
 // Two kicks at once can leave a list behind that still has one of the contacts,
 // where documents have no order. Allowed to, we ask: and it is our own that is
 // gone.

@@ -105,7 +105,7 @@ func demoActions(r *registrar.Registrar, us, other string) []tui.AdminAction {
 		{Key: "a", Label: "allow again", Run: do("allow alice")},
 		{Key: "s", Label: "shorten to 60 s", Run: do("shorten alice %s 60", us)},
 		{Key: "e", Label: "expire", Run: do("expire alice %s", us)},
-		{Key: "x", Label: "remove silently: S finds out", Run: do("remove alice %s", us)},
+		{Key: "x", Label: "remove without a word: S finds out", Run: do("remove alice %s", us)},
 		{Key: "c", Label: "create another", Run: do("create alice sip:alice@192.0.2.99 300")},
 		{Key: "k", Label: "kick second device", Run: do("deactivate alice %s", other)},
 	}
