@@ -49,7 +49,7 @@ func (a *app) decodedLines(kept []ua.Document, i int, document *reginfo.Document
 		for j := range r.Contacts {
 			out = append(out, "  contact "+a.th.text(orNone(r.Contacts[j].ID)))
 			for _, at := range attributes(&r.Contacts[j]) {
-				out = append(out, "    "+fit(at.name, attributeWidth)+visibleTo(at.value, wholeLimit, a.th.ascii))
+				out = append(out, "    "+fit(a.th.text(at.name), attributeWidth)+visibleTo(at.value, wholeLimit, a.th.ascii))
 			}
 		}
 	}

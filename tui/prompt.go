@@ -96,7 +96,7 @@ func (a *app) closePrompt() {
 // seen, where the cursor is.
 func (a *app) promptLine(w int) string {
 	p := a.prompt
-	out := " " + a.th.bold.Render(cutEnd(p.label, w-8))
+	out := " " + a.th.bold.Render(cutEnd(a.th.text(p.label), w-8))
 	if p.yes != nil {
 		return fit(out, w)
 	}

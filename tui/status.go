@@ -52,7 +52,7 @@ func (a *app) statusLine(w int) string {
 		text = a.th.style(a.flash.level).Render(cutEnd(a.th.mark(a.flash.level)+" "+text, room))
 	case a.composing != nil: // which has keys of its own
 	case a.o.Hint != "" && !a.hinted && a.view == a.views[0]:
-		text = a.th.bold.Render(cutEnd(a.o.Hint, room))
+		text = a.th.bold.Render(cutEnd(a.th.text(a.o.Hint), room))
 	default:
 		text = a.tabs(room)
 	}
@@ -137,7 +137,7 @@ func (a *app) keyText(b key.Binding) string {
 func (a *app) menuRows(w, most int) []string {
 	items := make([]keyHelp, len(a.o.Admin))
 	for i, act := range a.o.Admin {
-		items[i] = keyHelp{act.Key, act.Label}
+		items[i] = keyHelp{act.Key, a.th.text(act.Label)}
 	}
 	return a.itemRows("administrator of the registrar", items, w, most)
 }

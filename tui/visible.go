@@ -50,13 +50,13 @@ func visibleAll(s string, ascii bool) string {
 			out.WriteRune('␡')
 		case r < 0xa0 && (r < 0x20 || r >= 0x7f):
 			fmt.Fprintf(&out, "<%02X>", r)
-		case r > 0x7f && ascii, !unicode.IsPrint(r), variation(r):
+		case r > 0x7f && ascii, !unicode.IsPrint(r), unseen(r):
 			fmt.Fprintf(&out, "<U+%04X>", r)
-		case unicode.Is(unicode.M, r) && (marks >= 2 || i == 0):
+		case joins(r) && (marks >= 2 || i == 0):
 			// A heap of marks has no width and climbs over other rows; one
 			// without a base would join whatever we draw before it.
 			fmt.Fprintf(&out, "<U+%04X>", r)
-		case unicode.Is(unicode.M, r):
+		case joins(r):
 			marks++
 			out.WriteRune(r)
 		default:
@@ -78,8 +78,16 @@ func plain(s string) bool {
 	return true
 }
 
-// variation finds the selectors that change how wide a terminal draws the
-// character before them, on which no two terminals agree.
-func variation(r rune) bool {
-	return r >= 0xfe00 && r <= 0xfe0f || r >= 0xe0100 && r <= 0xe01ef
+// unseen finds what passes for printable and hides, or on whose width no two
+// terminals agree: fillers and the blank Braille pattern show nothing, selectors,
+// skin tones and the letters that flags are made of change the character before.
+func unseen(r rune) bool {
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Regional_Indicator) ||
+		r == 0x2800 || r >= 0x1f3fb && r <= 0x1f3ff
+}
+
+// joins finds what has no width of its own: marks, and the vowels and finals that
+// Hangul syllables are put together of.
+func joins(r rune) bool {
+	return unicode.Is(unicode.M, r) || r >= 0x1160 && r <= 0x11ff || r >= 0xd7b0 && r <= 0xd7ff
 }

@@ -15,6 +15,12 @@ import (
 	"regwatch/ua"
 )
 
+// Details has one of each kind of event, in the order of the schema.
+var Details = []ua.Detail{
+	ua.StartDetail{}, ua.MissedDetail{}, ua.RegistrationDetail{}, ua.SubscriptionDetail{}, ua.DocumentDetail{}, ua.RegistrationStateDetail{},
+	ua.ContactDetail{}, ua.ActionDetail{}, ua.GRUUDetail{}, ua.DisagreementDetail{}, ua.FindingDetail{}, ua.FlowDetail{}, ua.RequestDetail{}, ua.SIPDetail{},
+}
+
 // File finds the schema from the folder of any test of the project.
 func File() (string, error) {
 	dir, err := os.Getwd()

@@ -2,7 +2,11 @@ package eventschema
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,10 +16,34 @@ import (
 	"regwatch/ua"
 )
 
-// details has one of each kind.
-var details = []ua.Detail{
-	ua.StartDetail{}, ua.MissedDetail{}, ua.RegistrationDetail{}, ua.SubscriptionDetail{}, ua.DocumentDetail{}, ua.RegistrationStateDetail{},
-	ua.ContactDetail{}, ua.ActionDetail{}, ua.GRUUDetail{}, ua.DisagreementDetail{}, ua.FindingDetail{}, ua.FlowDetail{}, ua.RequestDetail{}, ua.SIPDetail{},
+// TestDetails: the source of ua has no kind of event that Details lacks.
+func TestDetails(t *testing.T) {
+	var listed, found []string
+	for _, d := range Details {
+		listed = append(listed, reflect.TypeOf(d).Name())
+	}
+	files, err := filepath.Glob("../../ua/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		source, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range source.Decls {
+			// What has the method of ua.Detail is one, for nobody outside ua can.
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "kind" && f.Type.Params.NumFields() == 0 {
+				if of, ok := f.Recv.List[0].Type.(*ast.Ident); ok {
+					found = append(found, of.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(listed)
+	if slices.Sort(found); !slices.Equal(listed, found) {
+		t.Errorf("Details has\n%q, ua has\n%q", listed, found)
+	}
 }
 
 // TestFields: the schema has each field that a kind may have and no other, and
@@ -39,10 +67,10 @@ func TestFields(t *testing.T) {
 	if err := json.Unmarshal(text, &schema); err != nil {
 		t.Fatal(err)
 	}
-	if len(schema.OneOf) != len(details) {
-		t.Errorf("%d kinds, want %d", len(schema.OneOf), len(details))
+	if len(schema.OneOf) != len(Details) {
+		t.Errorf("%d kinds, want %d", len(schema.OneOf), len(Details))
 	}
-	for i, d := range details {
+	for i, d := range Details {
 		kind := string(ua.Event{Detail: d}.Kind())
 		if i < len(schema.OneOf) && schema.OneOf[i]["$ref"] != "#/$defs/"+kind {
 			t.Errorf("kind %d is %s, want %s", i, schema.OneOf[i]["$ref"], kind)
