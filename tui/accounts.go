@@ -117,7 +117,9 @@ func (a *app) accountRow(acc *account, c accountColumns) string {
 	flow := s.Flow.Transport + " up"
 	switch {
 	case len(s.Flows) > 0:
-		flow = flowCount(s.Flows)
+		if flow = flowCount(s.Flows); width(flow) > c.flow-1 {
+			flow = strings.TrimSuffix(flow, " flows")
+		}
 	case s.Flow.Transport == "":
 		flow = "none"
 	case !s.Flow.Up:

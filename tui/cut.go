@@ -162,9 +162,16 @@ func cutURI(uri string, w int) string {
 	if width(p.user+p.host) <= w {
 		return p.user + p.host
 	}
-	// The end of the host with its port is worth at least half of the room.
-	user := p.user
-	if room := w - min(width(p.host), max(w/2, 8)); width(user) > room {
+	// The end of the host with its port is worth at least half of the room, and
+	// the whole where dots would take the place of what they leave out.
+	user, host := p.user, max(w/2, 8)
+	if width(p.host) <= host+len(dots) {
+		host = width(p.host)
+		if room := w - host; room < len("0...9@") && room >= len(dots) {
+			return dots + p.host
+		}
+	}
+	if room := w - min(width(p.host), host); width(user) > room {
 		user = cutMiddle(strings.TrimSuffix(user, "@"), max(room-1, 1)) + "@"
 		if room < 3 {
 			user = ""

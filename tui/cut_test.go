@@ -17,7 +17,7 @@ func TestCutURI(t *testing.T) {
 		{"sip:alice@192.0.2.7:5060;transport=tcp;ob", 20, "alice@192.0.2.7:5060"},
 		{"sip:alice@192.0.2.7:5060", 18, "alice@....2.7:5060"},
 		{"sip:alice@very-long-host-name.example.com:5060", 24, "alice@...xample.com:5060"},
-		{"sip:an-extremely-long-user-part-indeed@example.com:5060", 26, "an-ex...deed@...e.com:5060"},
+		{"sip:an-extremely-long-user-part-indeed@example.com:5060", 26, "an-...eed@example.com:5060"},
 		{"sip:alice@[2001:db8::1234:5678:9abc]:5060", 24, "alice@...5678:9abc]:5060"},
 		{"tel:+4930123456", 10, "...0123456"},
 		{"", 10, ""},
@@ -54,6 +54,15 @@ func TestShortURIAndHost(t *testing.T) {
 		}
 		if got := hostOf(uri); got != want[1] {
 			t.Errorf("hostOf(%q) = %q, want %q", uri, got, want[1])
+		}
+	}
+}
+
+// Where the dots would be as wide as what they stand for, the host is whole.
+func TestCutURIKeepsAShortHost(t *testing.T) {
+	for w, want := range map[int]string{22: "0010...789@[::1]:60075", 21: "001...789@[::1]:60075", 15: "...[::1]:60075", 14: "...[::1]:60075"} {
+		if got := cutURI("sip:001010123456789@[::1]:60075", w); got != want {
+			t.Errorf("to %d columns: %q, want %q", w, got, want)
 		}
 	}
 }

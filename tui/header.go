@@ -21,21 +21,22 @@ func (a *app) header(w int) []string {
 	}
 	left := w - right
 	acc := a.account()
-	name := acc.name
+	count := ""
 	if len(a.accounts) > 1 {
-		name = fmt.Sprintf("%s (%d of %d)", name, a.current+1, len(a.accounts))
+		count = fmt.Sprintf(" (%d of %d)", a.current+1, len(a.accounts))
 	}
 	s := acc.shown
 	if s == nil {
 		return []string{
-			fit(" "+a.th.bold.Render(cutEnd(a.th.text(name), left-2)), left) + " - STARTING",
+			fit(" "+a.th.bold.Render(cutEnd(a.th.text(acc.name)+count, left-2)), left) + " - STARTING",
 			"", "",
 		}
 	}
-	name, aor := a.th.text(name), a.th.text(s.AOR)
-	if user, _, _ := strings.Cut(shortURI(aor), "@"); left >= 32 && user == name && width(name)+2+width(shortURI(aor)) > left-2 {
-		name, aor = cutURI(shortURI(aor), left-2), "" // which says both
+	name, aor := a.th.text(acc.name), a.th.text(s.AOR)
+	if user, _, _ := strings.Cut(shortURI(aor), "@"); left >= 32 && user == name && width(name+count)+2+width(shortURI(aor)) > left-2 {
+		name, aor = cutURI(shortURI(aor), left-2-width(count)), "" // which says both
 	}
+	name += count
 	first := " " + a.th.bold.Render(cutEnd(name, left-2))
 	if room := left - 2 - width(name) - 2; room >= 12 && aor != "" {
 		first += "  " + cutURI(aor, room)

@@ -77,6 +77,13 @@ func (v *truthsView) compare(s *ua.Snapshot) {
 	}
 }
 
+// several reports whether more than one contact is ours.
+func (v *truthsView) several() bool {
+	own := func(t truth) bool { return t.own }
+	i := slices.IndexFunc(v.rows, own)
+	return i >= 0 && slices.ContainsFunc(v.rows[i+1:], own)
+}
+
 // answer gives contacts of the answer to the rows that are the same by key, and
 // returns those for which there is none.
 func (v *truthsView) answer(contacts []*ua.AnsweredContact, key func(uri string) string) (rest []*ua.AnsweredContact) {
@@ -194,14 +201,19 @@ func (a *app) marked(t *truth, witness, text string, w int) string {
 	return fit("  "+cutEnd(text, w-3), w)
 }
 
-func (a *app) truthName(t *truth, w int) string {
+func (a *app) truthName(t *truth, several bool, w int) string {
 	uri := a.th.text(t.uri)
 	if !t.own {
 		return fit(cutURI(shortURI(uri), w), w)
 	}
 	text := thisDevice
-	// Of the one that is known by its name a mere piece of a URI tells nothing.
-	if room := w - width(text) - 2; room >= min(width(shortURI(uri)), 20) {
+	// Of the one that is known by its name a mere piece of a URI tells nothing; where
+	// there are several, over flows of their own, the port does.
+	least := 20
+	if several {
+		least = 10
+	}
+	if room := w - width(text) - 2; room >= min(width(shortURI(uri)), least) {
 		text += "  " + cutURI(shortURI(uri), room)
 	}
 	return a.th.own.Render(fit(cutEnd(text, w), w))
@@ -249,7 +261,7 @@ func (a *app) truthsView(w, rows int) []string {
 	}
 	out = append(out, v.list.draw(w, room-len(legend), wideGutter, a.th, func(i, w int) string {
 		t := &v.rows[i]
-		row := a.truthName(t, contact-1) + " "
+		row := a.truthName(t, v.several(), contact-1) + " "
 		for _, witness := range witnesses {
 			row += a.marked(t, witness, a.says(s, t, witness), column)
 		}
@@ -264,7 +276,7 @@ const stackedLines = 1 + len(witnesses)
 
 func (a *app) stackedTruth(s *ua.Snapshot, t *truth, line, w int) string {
 	if line == 0 {
-		return a.truthName(t, w)
+		return a.truthName(t, a.account().truths.several(), w)
 	}
 	witness := witnesses[line-1]
 	text := a.says(s, t, witness)
