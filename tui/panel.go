@@ -233,7 +233,10 @@ func (a *app) panelTitle(p *openPrompt, w int) string {
 	if n := len(a.panel.open); n > 1 {
 		text = fmt.Sprintf("%s (%d open)", text, n)
 	}
-	text = cutEnd(a.th.text(text), max(w-6, 4))
+	if text = a.th.text(text); width(text) > w-6 {
+		text = strings.Replace(text, by, "", 1) // the word first: who it was stands below
+	}
+	text = cutEnd(text, max(w-6, 4))
 	return fit("== "+a.th.bad.Render(text)+" "+strings.Repeat("=", max(w-width(text)-4, 0)), w)
 }
 
