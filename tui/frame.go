@@ -46,9 +46,6 @@ func (a *app) frame() []string {
 	var over []string
 	switch {
 	case a.menu:
-		if a.h < roomy {
-			least = 0 // or nothing of its words would be left
-		}
 		over = a.menuRows(a.w, body-least)
 	case a.choice != nil:
 		over = a.choiceRows(a.w, body-1)
