@@ -81,7 +81,7 @@ func (l *list) draw(width, height int, gutter gutter, th *theme, row func(i, wid
 	if settle {
 		l.top = max(min(l.top, l.count-height), 0)
 	}
-	out := make([]string, 0, height)
+	out := make([]string, 0, max(height, 0)) // a view may leave it less than no rows
 	for i := l.top; i < l.count && len(out) < height; i++ {
 		text := row(i, width-len(gutter.off))
 		if i == l.selected && gutter.on != gutter.off {
