@@ -44,19 +44,18 @@ var rooms = map[string][]string{
 
 // guests says who alone may import a library, by its path's beginning.
 var guests = map[string][]string{
-	"github.com/charmbracelet/":     {"tui", "cmd/regwatch"},
-	"github.com/mattn/go-runewidth": {"tui"},
-	"github.com/gopacket/gopacket":  {"internal/capture"},
-	"github.com/emiago/sipgo":       {"internal/wire"},
-	"github.com/icholy/digest":      {"internal/wire"},
-	"github.com/gobwas/ws":          {"internal/wire"},
-	"github.com/prometheus/":        {"internal/metrics"},
-	"github.com/miekg/dns":          {"internal/wire", "internal/wire/memnet"},
-	"github.com/spf13/":             {"cmd/regwatch"},
-	"golang.org/x/term":             {"cmd/regwatch"},
-	"github.com/BurntSushi/toml":    {"internal/tables"},
-	"github.com/santhosh-tekuri/":   {"internal/eventschema"},
-	"golang.org/x/sys":              {"internal/interop"},
+	"github.com/charmbracelet/":    {"tui", "cmd/regwatch"},
+	"github.com/gopacket/gopacket": {"internal/capture"},
+	"github.com/emiago/sipgo":      {"internal/wire"},
+	"github.com/icholy/digest":     {"internal/wire"},
+	"github.com/gobwas/ws":         {"internal/wire"},
+	"github.com/prometheus/":       {"internal/metrics"},
+	"github.com/miekg/dns":         {"internal/wire", "internal/wire/memnet"},
+	"github.com/spf13/":            {"cmd/regwatch"},
+	"golang.org/x/term":            {"cmd/regwatch"},
+	"github.com/BurntSushi/toml":   {"internal/tables"},
+	"github.com/santhosh-tekuri/":  {"internal/eventschema"},
+	"golang.org/x/sys":             {"internal/interop"},
 }
 
 // TestRooms holds the house together: what a package imports shows what it

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
-
 	"regwatch/ua"
 )
 
@@ -77,7 +75,7 @@ func (a *app) accountsTitle(picked, w int) string {
 	}
 	title := fmt.Sprintf("accounts: %d of %d registered", registered, len(a.accounts))
 	add := func(text string) bool {
-		if runewidth.StringWidth(title)+len(text)+8 > w {
+		if width(title)+len(text)+8 > w {
 			return false
 		}
 		title += text
