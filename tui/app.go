@@ -132,8 +132,6 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = a.update(ua.Update(msg))
 	case tickMsg:
 		a.ticking = false
-	case resumedMsg:
-		cmd = retake()
 	case endMsg:
 		cmd = a.quit()
 	case leftMsg:

@@ -88,9 +88,9 @@ type Options struct {
 	Now   func() time.Time // nil: time.Now
 	Zone  *time.Location   // of the times shown; nil: local
 
-	// For runs without a terminal: where keys come from, where the screen goes,
-	// and its size where the output cannot tell. Two goroutines may write to Output at
-	// once, each whole frames or sequences; an *os.File keeps them apart.
+	// Where keys come from and where the screen goes (nil: standard input and output),
+	// and its size where the output is no terminal. Two goroutines may write to Output
+	// at once, each whole frames or sequences; an *os.File keeps them apart.
 	Input         io.Reader
 	Output        io.Writer
 	Width, Height int
@@ -102,6 +102,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Zone == nil {
 		o.Zone = time.Local
+	}
+	if o.Input == nil {
+		o.Input = os.Stdin
 	}
 	if o.Output == nil {
 		o.Output = os.Stdout
@@ -141,7 +144,12 @@ func (g *guard) rescue() {
 	if v == nil {
 		return
 	}
-	g.once.Do(func() { g.err <- &PanicError{v, debug.Stack()} })
+	g.fail(&PanicError{v, debug.Stack()})
+}
+
+// fail ends the program with an error.
+func (g *guard) fail(err error) {
+	g.once.Do(func() { g.err <- err })
 	g.kill()
 }
 
@@ -153,9 +161,11 @@ func (g *guard) command(c tea.Cmd) tea.Cmd {
 	}
 }
 
-// guarded is the model that the program sees: the app, with panics caught.
+// guarded is the model that the program sees: the app on its terminal, with panics
+// caught.
 type guarded struct {
 	app *app
+	tty *tty
 	g   *guard
 }
 
@@ -164,13 +174,23 @@ func (m guarded) Init() tea.Cmd { return m.app.Init() }
 func (m guarded) Update(msg tea.Msg) (model tea.Model, cmd tea.Cmd) {
 	model = m
 	defer m.g.rescue()
+	switch msg.(type) {
+	case resumedMsg: // whoever had the terminal meanwhile left it in a state of its own
+		if err := m.tty.lend(func() error { return nil }); err != nil {
+			m.g.fail(err)
+		}
+	case tea.WindowSizeMsg:
+		m.tty.forget()
+	}
 	_, cmd = m.app.Update(msg)
 	return
 }
 
+// View draws the frame itself: the program has no renderer to hand it to.
 func (m guarded) View() string {
 	defer m.g.rescue()
-	return m.app.View()
+	m.tty.draw(m.app.View(), m.app.w)
+	return ""
 }
 
 // Run shows the screen until the user quits, ctx ends or the terminal is gone, restores it
@@ -189,16 +209,13 @@ func Run(ctx context.Context, o Options) error {
 	leaving, callOff := context.WithCancel(running)
 	defer callOff()
 
+	t := newTTY(o.Input, o.Output, o.Bell || o.Notify != "")
+	if w, h := t.size(); w > 0 {
+		o.Width, o.Height = w, h
+	}
 	a := newApp(o, newTheme(o.Output, o.ASCII, onLight(o.Theme)))
 	g := &guard{err: make(chan error, 1)}
-	options := []tea.ProgramOption{tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithOutput(o.Output)}
-	if o.Bell || o.Notify != "" {
-		options = append(options, tea.WithReportFocus())
-	}
-	if o.Input != nil {
-		options = append(options, tea.WithInput(untilHangup(o.Input, hangUp)))
-	}
-	p := tea.NewProgram(guarded{a, g}, options...)
+	p := tea.NewProgram(guarded{a, t, g}, tea.WithoutRenderer(), tea.WithoutSignalHandler(), tea.WithInput(untilHangup(o.Input, hangUp)))
 	g.kill = p.Kill
 
 	var once sync.Once
@@ -214,7 +231,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	errands := make(chan func(), 32)
 	a.leave, a.callOff, a.guard = leave, callOff, g.command
-	a.page = func(text string) error { return o.Pager(ctx, text) }
+	a.page = func(text string) error { return t.lend(func() error { return o.Pager(ctx, text) }) }
 	a.errand = func(f func()) bool {
 		select {
 		case errands <- f:
@@ -254,10 +271,15 @@ func Run(ctx context.Context, o Options) error {
 			}
 		}
 	})
-	begin(func() { awaitResume(running, p.Send) })
+	begin(func() { awaitSignals(running, t.size, p.Send) })
 	begin(func() { relay(running, updates, ctx.Done(), p.Send) })
 
-	_, err := p.Run()
+	err := t.take()
+	if err == nil {
+		_, err = p.Run()
+		t.giveBack()
+	}
+	p.Kill() // nobody may wait for a program that never ran
 	select {
 	case err = <-g.err:
 	default:

@@ -221,3 +221,15 @@ func TestPanicLeavesTheTerminalSane(t *testing.T) {
 	p.sees("the screen broke: boom")
 	p.sane()
 }
+
+// A terminal that changes its size is drawn on anew.
+func TestResizedTerminal(t *testing.T) {
+	p := showTerminal(t, "regwatch", false)
+	if err := unix.IoctlSetWinsize(int(p.theirs.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 120}); err != nil {
+		t.Fatal(err)
+	}
+	p.sees("GRUUs: 2")   // beside the bindings, from 110 columns
+	p.sees("\x1b[40;1H") // the footer
+	p.quit()
+	p.sane()
+}
