@@ -9,9 +9,13 @@ import (
 	"regwatch/ua"
 )
 
-// gatherFor is how long the relay gathers after it sent something, so that a
-// storm costs the screen at most 20 frames a second.
-const gatherFor = 50 * time.Millisecond
+// A storm costs the screen one frame each gatherFor. What happens now and then goes
+// through at once, and so do the first of a burst: the documents and answers that come
+// with a kick must not hold it up.
+const (
+	gatherFor = 50 * time.Millisecond
+	burst     = 4
+)
 
 type (
 	updateMsg ua.Update
@@ -19,16 +23,26 @@ type (
 	endMsg struct{}
 )
 
-// relay hands updates to the program: the first at once, the rest gathered. It
+// relay hands updates to the program: the first at once, those of a storm gathered. It
 // alone calls send, which blocks while the program is busy; then updates wait
 // with their source, which merges them. It returns when ctx ends. ending, when
 // it is done, is passed on once as endMsg.
 func relay(ctx context.Context, updates <-chan ua.Update, ending <-chan struct{}, send func(tea.Msg)) {
 	var (
 		held  ua.Update
-		any   bool
-		timer <-chan time.Time
+		timer <-chan time.Time // runs while something is held
+		even  time.Time        // when the next would be due, were each sent gatherFor behind the one before
 	)
+	deliver := func() {
+		now := time.Now()
+		if even.Before(now) {
+			even = now
+		}
+		even = even.Add(gatherFor)
+		u := held
+		held, timer = ua.Update{}, nil
+		send(updateMsg(u))
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,20 +51,17 @@ func relay(ctx context.Context, updates <-chan ua.Update, ending <-chan struct{}
 			ending = nil
 			send(endMsg{})
 		case u := <-updates:
-			if timer == nil {
-				send(updateMsg(u))
-				timer = time.After(gatherFor)
+			held = merge(held, u)
+			if timer != nil {
 				continue
 			}
-			held = merge(held, u)
-			any = true
-		case <-timer:
-			timer = nil
-			if any {
-				send(updateMsg(held))
-				held, any = ua.Update{}, false
-				timer = time.After(gatherFor)
+			if early := time.Until(even.Add(-(burst - 1) * gatherFor)); early > 0 {
+				timer = time.After(early)
+			} else {
+				deliver()
 			}
+		case <-timer:
+			deliver()
 		}
 	}
 }

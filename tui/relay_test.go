@@ -11,7 +11,7 @@ import (
 	"regwatch/ua"
 )
 
-func TestRelaySendsTheFirstAtOnceAndGathersTheRest(t *testing.T) {
+func TestRelaySendsAtOnceAndGathersInAStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type sent struct {
 			after time.Duration
@@ -40,15 +40,23 @@ func TestRelaySendsTheFirstAtOnceAndGathersTheRest(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
+		time.Sleep(time.Second)
+		updates <- ua.Update{Snapshots: []*ua.Snapshot{{Account: "alice"}}, Events: []ua.Event{{Seq: 1001, Detail: ua.StartDetail{}}}, Missed: 1}
+		synctest.Wait()
+		if last := got[len(got)-1]; time.Since(start)-last.after > 0 || len(last.Events) != 1 {
+			t.Errorf("after the storm one was sent after %v with %d events", last.after, len(last.Events))
+		}
 		close(ending)
 		time.Sleep(time.Second)
 		stop()
 		<-done
-		if len(got) > 22 {
-			t.Errorf("%d frames in a second", len(got))
+		if n := burst + int(got[len(got)-2].after/gatherFor); len(got)-1 > n {
+			t.Errorf("%d frames in the storm, want %d at most", len(got)-1, n)
 		}
-		if got[0].after != 0 || len(got[0].Events) != 1 {
-			t.Errorf("the first was sent after %v with %d events", got[0].after, len(got[0].Events))
+		for i, u := range got[:burst] {
+			if u.after != time.Duration(i)*time.Millisecond || len(u.Events) != 1 {
+				t.Errorf("number %d was sent after %v with %d events", i, u.after, len(u.Events))
+			}
 		}
 		next, missed := uint64(0), uint64(0)
 		for _, u := range got {
@@ -63,8 +71,8 @@ func TestRelaySendsTheFirstAtOnceAndGathersTheRest(t *testing.T) {
 				next++
 			}
 		}
-		if next != 1001 || missed != 1001 {
-			t.Errorf("%d events and %d missed arrived of 1001", next, missed)
+		if next != 1002 || missed != 1002 {
+			t.Errorf("%d events and %d missed arrived of 1002", next, missed)
 		}
 		if ended != 1 {
 			t.Errorf("the end was told %d times", ended)
