@@ -322,7 +322,7 @@ func TestFindingShowsWhatWasSent(t *testing.T) {
 // The comparison of a document of ten thousand contacts is made once, not in each
 // frame, and soon enough to be walked through.
 func BenchmarkDocument(b *testing.B) {
-	bench := newCrowdedBench(b, 10_000, 10)
+	bench := newCrowdedBench(b, 10_000, 10, 10)
 	bench.view = bench.views[3]
 	for b.Loop() {
 		bench.account().document = documentView{}
