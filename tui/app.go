@@ -75,6 +75,7 @@ type app struct {
 type (
 	tickMsg struct{} // a second has passed while something counts
 	wakeMsg struct{} // the panel takes keys now: say so
+	readMsg struct{} // there is more for the view to read, and keys had their turn
 	leftMsg struct{} // the agents have left
 	// adminMsg is the outcome of an administrator's action.
 	adminMsg struct {
@@ -154,8 +155,8 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if a.flash.text != "" && !a.now().Before(a.flash.until) {
 		a.flash = flash{}
 	}
-	if a.view.refresh != nil && !a.paused {
-		a.view.refresh()
+	if a.view.refresh != nil && !a.paused && a.view.refresh() {
+		cmd = tea.Batch(cmd, func() tea.Msg { return readMsg{} })
 	}
 	return a, tea.Batch(cmd, a.tick())
 }

@@ -61,6 +61,7 @@ func newCrowdedBench(b testing.TB, contacts, events, messages int) *bench {
 		o.Accounts[0] = "alice"
 	})
 	bench.show(crowd(contacts), past()...)
+	bench.messages.refresh(bench.o.Trace, messages)
 	all := past()
 	for i := range events {
 		e := all[i%len(all)]

@@ -3,6 +3,7 @@ package tui
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -37,11 +38,15 @@ const (
 	refusals      messageKind = "refusals"
 )
 
-// refresh takes what is new in the ring; it does no input or output.
-func (m *messages) refresh(ring *trace.Ring) {
-	newer, oldest := ring.Since(m.total)
+// readAtOnce is how many messages are read between two keys: some 20 ms of work.
+const readAtOnce = 5000
+
+// refresh takes the oldest of what is new in the ring, most messages at most, and
+// reports whether there is more; it does no input or output.
+func (m *messages) refresh(ring *trace.Ring, most int) (more bool) {
+	newer, oldest := ring.Since(m.total, most)
 	if len(newer) == 0 {
-		return
+		return false
 	}
 	m.drop(oldest)
 	before := len(m.shown)
@@ -62,6 +67,7 @@ func (m *messages) refresh(ring *trace.Ring) {
 	if m.at.selected == 0 {
 		m.seen = m.total
 	}
+	return len(newer) == most
 }
 
 // from leaves out the numbers before oldest; numbers rise.
@@ -327,6 +333,6 @@ func (a *app) messageOf(number uint64) *entry {
 	if e := a.messages.index.at(number); e != nil {
 		return e
 	}
-	a.messages.refresh(a.o.Trace)
+	a.messages.refresh(a.o.Trace, math.MaxInt)
 	return a.messages.index.at(number)
 }

@@ -159,7 +159,7 @@ func TestExchangesArePaired(t *testing.T) {
 	say := func(first string, way trace.Direction) *entry {
 		b.at = b.at.Add(time.Second)
 		b.o.Trace.Add(trace.Message{Time: b.at, Direction: way, Raw: []byte(first + "\r\nv: SIP/2.0/UDP h ; Branch = z9hG4bKx , SIP/2.0/UDP i;branch=no\r\nCSeq: 9  OPTIONS\r\ni: c\r\n\r\n")})
-		m.refresh(b.o.Trace)
+		m.refresh(b.o.Trace, readAtOnce)
 		return m.index.at(m.total)
 	}
 	request := say("OPTIONS sip:x SIP/2.0", trace.Sent).Number
@@ -500,7 +500,7 @@ func BenchmarkIndex(b *testing.B) {
 	})
 	b.Run("search of 100000", func(b *testing.B) {
 		var m messages
-		m.refresh(ring)
+		m.refresh(ring, readAtOnce)
 		for b.Loop() {
 			m.narrow(everyMessage, "")
 			m.narrow(everyMessage, "deactivated")
@@ -533,4 +533,20 @@ func BenchmarkMessages(b *testing.B) {
 			})
 		}
 	}
+}
+
+// Who looks at the messages for the first time has many to read: keys get their turn
+// in between.
+func TestMessagesAreReadInParts(t *testing.T) {
+	b := newBench(t, 80, 24, func(o *Options) { o.Trace = talk(2*readAtOnce + 1) })
+	b.show(snapshot())
+	b.view = b.viewOf(b.app.keys.messages)
+	for _, want := range []int{readAtOnce, 2 * readAtOnce, 2*readAtOnce + 1} {
+		b.ticking = true // no timers
+		_, cmd := b.Update(readMsg{})
+		if n := len(b.messages.entries); n != want || (cmd != nil) != (n < 2*readAtOnce+1) {
+			t.Errorf("%d messages read, want %d; is there more: %v", n, want, cmd != nil)
+		}
+	}
+	b.sees("messages: 10001")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -46,7 +47,7 @@ func (a *app) shared(m sharedMsg) {
 func (a *app) save() {
 	m := &a.messages
 	if !a.paused {
-		m.refresh(a.o.Trace)
+		m.refresh(a.o.Trace, math.MaxInt)
 	}
 	var messages []trace.Message
 	if a.view == a.viewOf(a.keys.messages) {

@@ -22,7 +22,7 @@ type view struct {
 	copied  func() string       // what y copies of the selected row
 	keys    []key.Binding       // of its own, before all others in the footer
 	raw     func() *pager       // bytes behind the selected row; nil, also its result: the last document
-	refresh func()              // reads what it shows and nobody tells of
+	refresh func() (more bool)  // reads some of what it shows and nobody tells of
 	mark    func() string       // added to its name in the footer
 }
 
@@ -42,7 +42,7 @@ func (a *app) makeViews() []*view {
 			keys: []key.Binding{a.keys.details, a.keys.message, a.keys.filter, a.keys.search, a.keys.copy, a.keys.external},
 		},
 		{
-			key: a.keys.messages, draw: simple(a.messagesView), refresh: func() { a.messages.refresh(a.o.Trace) },
+			key: a.keys.messages, draw: simple(a.messagesView), refresh: func() bool { return a.messages.refresh(a.o.Trace, readAtOnce) },
 			list: a.messages.list, details: a.messagePage, raw: a.messagePage, press: a.messagesKey, copied: a.messageCopy,
 			keys: []key.Binding{a.keys.details, a.keys.ladder, a.keys.filter, a.keys.search, a.keys.save, a.keys.copy, a.keys.external, a.keys.pause},
 		},

@@ -121,10 +121,11 @@ func (r *Ring) Messages() []Message {
 	return append(out, r.kept[:r.next]...)
 }
 
-// Since returns the kept messages with a higher number, oldest first, and the
-// number of the oldest that is kept at all: 0 where none is. It copies no more
-// than what it returns, so that a reader who comes again pays for the news only.
-func (r *Ring) Since(number uint64) (newer []Message, oldest uint64) {
+// Since returns the kept messages with a higher number, oldest first and no more than
+// most, and the number of the oldest that is kept at all: 0 where none is. It copies
+// no more than what it returns, so that a reader who comes again pays for the news
+// only.
+func (r *Ring) Since(number uint64, most int) (newer []Message, oldest uint64) {
 	if r == nil {
 		return nil, 0
 	}
@@ -138,8 +139,10 @@ func (r *Ring) Since(number uint64) (newer []Message, oldest uint64) {
 		return nil, oldest
 	}
 	n := int(min(r.number-number, uint64(len(r.kept))))
+	first := len(r.kept) - n
+	n = min(n, most)
 	newer = make([]Message, 0, n)
-	for i := len(r.kept) - n; i < len(r.kept); i++ {
+	for i := first; i < first+n; i++ {
 		newer = append(newer, r.kept[(r.next+i)%len(r.kept)])
 	}
 	return newer, oldest

@@ -16,19 +16,22 @@ func numbers(messages []Message) []uint64 {
 
 func TestSince(t *testing.T) {
 	r := NewRing(3)
-	if newer, oldest := r.Since(0); newer != nil || oldest != 0 {
+	if newer, oldest := r.Since(0, 5); newer != nil || oldest != 0 {
 		t.Errorf("an empty ring gives %v from %d", newer, oldest)
 	}
 	for range 5 {
 		r.Add(Message{})
 	}
 	for since, want := range map[uint64][]uint64{0: {3, 4, 5}, 2: {3, 4, 5}, 3: {4, 5}, 4: {5}, 5: nil, 9: nil} {
-		newer, oldest := r.Since(since)
+		newer, oldest := r.Since(since, 5)
 		if got := numbers(newer); !slices.Equal(got, want) || oldest != 3 {
 			t.Errorf("Since(%d) = %v from %d, want %v from 3", since, got, oldest, want)
 		}
 	}
-	if newer, oldest := (*Ring)(nil).Since(0); newer != nil || oldest != 0 {
+	if newer, oldest := r.Since(0, 2); !slices.Equal(numbers(newer), []uint64{3, 4}) || oldest != 3 {
+		t.Errorf("the first two of three: %v from %d", numbers(newer), oldest)
+	}
+	if newer, oldest := (*Ring)(nil).Since(0, 5); newer != nil || oldest != 0 {
 		t.Error("no ring gives messages")
 	}
 }
