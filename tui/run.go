@@ -4,7 +4,8 @@
 // end) is handed in as Options.
 //
 // There is one bubbletea model (app); header, lists, panel, pager and composer are
-// plain values that it draws. Nothing in Update or View blocks, reads or writes.
+// plain values that it draws. Nothing in its Update or View blocks, reads or writes;
+// tty brings its frames onto the terminal.
 // Every string that came from the network passes theme.text, or visibleAll for
 // whole messages, before it is drawn: a terminal obeys what it is sent.
 //

@@ -10,12 +10,13 @@ import (
 	"github.com/charmbracelet/x/term"
 )
 
-// tty is the terminal that the screen is drawn on. The program has a
-// renderer of its own, which looks 60 times a second whether there is a frame to
-// draw: that is nine tenths of what an idle screen costs, and what happened waits
-// for it. Here a frame is drawn when there is one, and of it the rows that differ.
+// tty is the terminal that the screen is drawn on. The program has a renderer of its
+// own, which looks 60 times a second whether there is a frame to draw: that was nine
+// tenths of what an idle screen cost, and what happened waited for it. Here a frame is
+// drawn when there is one, and of it the rows that differ.
 //
-// All of it belongs to the program's loop, and to Run before and after that.
+// All of it belongs to the program's loop, and to Run before and after that; only size
+// may be asked for by others.
 type tty struct {
 	out    io.Writer
 	keys   *os.File    // the terminal that keys come from; nil: none
