@@ -384,7 +384,7 @@ func TestQueryFindsOneFlowGone(t *testing.T) {
 			inTwoFlows(t, overTwo(), func(l *lab, r *run) {
 				r.Do("alice", ua.Command{Verb: ua.DoQuery})
 				r.await("all are there", func(e ua.Event) bool {
-					return strings.HasSuffix(e.Summary, "queried: 2 contact(s) bound, flow 1 among them, flow 2 among them")
+					return strings.HasSuffix(e.Summary, "queried: 2 contacts bound, flow 1 among them, flow 2 among them")
 				})
 				if err := l.Remove("alice", l.bound()[i].URI); err != nil {
 					t.Fatal(err)
