@@ -23,8 +23,6 @@ type onTerminal struct {
 	cmd          *exec.Cmd
 	ours, theirs *os.File
 	before       unix.Termios
-	began        time.Time
-	first        time.Time // when the first frame came
 	out          output
 	read, ended  chan struct{}
 	status       int
@@ -66,8 +64,6 @@ func showTerminal(t testing.TB, as string, nohup bool, change ...func(*registrar
 	p.cmd.Env = []string{"REGWATCH_BE_MAIN=" + as, "SECRET=secret", "TERM=xterm-256color", "LANG=C.UTF-8", "PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = p.theirs, p.theirs, p.theirs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	first := p.expect("bindings")
-	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +87,6 @@ func showTerminal(t testing.TB, as string, nohup bool, change ...func(*registrar
 		}
 	}()
 	p.sees("WATCHING")
-	p.first = <-first
 	if len(r.Bindings("alice")) != 1 {
 		t.Fatal("not registered")
 	}

@@ -16,18 +16,8 @@ import (
 )
 
 // These measure the program as a process of its own on a terminal, against a
-// registrar in this one. docs/performance.md says what came out, and how to run them.
-
-// BenchmarkFirstFrame measures from exec to the first frame on the terminal.
-func BenchmarkFirstFrame(b *testing.B) {
-	var took []time.Duration
-	for b.Loop() {
-		p := showTerminal(b, "regwatch", false)
-		took = append(took, p.first.Sub(p.began))
-		p.quit()
-	}
-	report(b, took)
-}
+// registrar in this one; BenchmarkStart measures how it begins. docs/performance.md says
+// what came out, and how to run them.
 
 // BenchmarkKickToFrame measures from the NOTIFY, when the registrar sends it, to the
 // frame that shows the panel.
