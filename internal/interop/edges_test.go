@@ -33,9 +33,11 @@ func callOverEdges(t *testing.T, n int) overEdges {
 	o.phone = call(t, account)
 	if n > 1 {
 		o.holds(1, 2)
-		o.do(ua.DoRegister) // Kamailio publishes nothing of a REGISTER that comes while its first PUBLISH is under way
+		o.settles()
+		o.do(ua.DoRegister) // or a REGISTER of the two may stay untold
 	}
 	o.listed(n)
+	o.settles()
 	return o
 }
 
@@ -70,6 +72,10 @@ func (o overEdges) listed(n int) {
 		return n == len(slices.DeleteFunc(slices.Clone(s.Bindings), func(b ua.Binding) bool { return !b.Own || !b.Active() }))
 	})
 }
+
+// settles gives Kamailio the time to publish: what is done to a contact while a PUBLISH of its address-of-record is under
+// way it tells nobody.
+func (o overEdges) settles() { time.Sleep(500 * time.Millisecond) }
 
 // bound are the contacts that the registrar has, by their reg-id.
 func (o overEdges) bound() []interop.Contact {
@@ -113,6 +119,7 @@ func TestKicksOverTwoEdges(t *testing.T) {
 		o.do(ua.DoRegister)
 		o.holds(1, 2)
 		o.listed(2)
+		o.settles()
 	}
 	if err := o.registrar.RemoveAOR(o.registrar.AOR("alice")); err != nil {
 		t.Fatal(err)
