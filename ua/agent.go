@@ -44,7 +44,7 @@ type Agent struct {
 
 	table    *reginfo.Table
 	matches  matches
-	origins  map[rowKey]Origin
+	origins  map[boundKey]Origin
 	gone     []Binding // removed contacts that are still shown
 	goneAt   []time.Time
 	ownSeen  bool // a contact of ours was ever recognised in a document
@@ -141,7 +141,7 @@ func startAgent(g *Group, account Account, beginAt time.Time, keeps int) *Agent 
 		sub:      subscription{expires: account.SubscribeExpires, ims: account.IMS, mayPoll: account.Watch == "" || account.Watch == WatchAuto},
 		poller:   poller{every: account.PollInterval},
 		matches:  make(matches),
-		origins:  make(map[rowKey]Origin),
+		origins:  make(map[boundKey]Origin),
 		reported: make(map[string]bool),
 		snapshot: true,
 	}

@@ -152,6 +152,9 @@ type matches map[rowKey]stuck
 
 type rowKey struct{ aor, id string }
 
+// boundKey finds a contact again in another dialog, where ids are others.
+type boundKey struct{ aor, uri string }
+
 type stuck struct {
 	match
 	callID, uri string

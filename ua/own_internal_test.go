@@ -12,7 +12,7 @@ import (
 // What is noted of a contact goes with it, whatever ids a registrar deals out; not
 // while a removal of it waits, or is shown.
 func TestNotesOfContactsAreBounded(t *testing.T) {
-	a := &Agent{table: reginfo.NewTable(reginfo.Tolerant), matches: matches{}, origins: map[rowKey]Origin{}, reported: map[string]bool{}}
+	a := &Agent{table: reginfo.NewTable(reginfo.Tolerant), matches: matches{}, origins: map[boundKey]Origin{}, reported: map[string]bool{}}
 	a.line = &line{id: identity{callID: "ours"}}
 	a.lines, a.front = []*line{a.line}, a.line
 	var rows []reginfo.Row
@@ -30,15 +30,20 @@ func TestNotesOfContactsAreBounded(t *testing.T) {
 
 	for i := range rows {
 		a.matches.of(&rows[i], a.id, a.ledger.has)
-		a.origins[rowKey{rows[i].AOR, rows[i].Contact.ID}] = OriginSelf
+		rows[i].Contact.URI = fmt.Sprintf("sip:alice@198.51.100.%d", i)
+		a.origins[boundKey{rows[i].AOR, rows[i].Contact.URI}] = OriginSelf
 	}
 	a.deferred = []heldChange{{change: reginfo.Change{Before: &rows[3], After: &rows[4]}}}
 	a.gone = []Binding{{Row: rows[7]}}
 	a.forgetRows()
-	for _, id := range []string{"c3", "c4", "c7", "c99"} {
-		key := rowKey{"sip:alice@example.com", id}
-		if !a.matches[key].own || a.origins[key] != OriginSelf {
-			t.Errorf("%s is forgotten", id)
+	for _, n := range []int{3, 4, 7, 99} {
+		if !a.matches[rowKey{"sip:alice@example.com", fmt.Sprint("c", n)}].own {
+			t.Errorf("c%d is forgotten", n)
+		}
+	}
+	for _, n := range []int{3, 4, 7} {
+		if a.origins[boundKey{"sip:alice@example.com", fmt.Sprint("sip:alice@198.51.100.", n)}] != OriginSelf {
+			t.Errorf("who bound contact %d is forgotten", n)
 		}
 	}
 	if len(a.matches) != 4 || len(a.origins) != 4 {

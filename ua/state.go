@@ -52,7 +52,7 @@ func (a *Agent) takeSnapshot(now time.Time) *Snapshot {
 			}
 		}
 		s.Bindings = append(s.Bindings, Binding{
-			Row: row, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by, Origin: a.origins[rowKey{row.AOR, row.Contact.ID}],
+			Row: row, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by, Origin: a.origins[boundKey{row.AOR, row.Contact.URI}],
 		})
 	}
 	s.Bindings = append(s.Bindings, gone...)

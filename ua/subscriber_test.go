@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regwatch/internal/wire"
+	"regwatch/registrar"
 	"regwatch/ua"
 )
 
@@ -723,4 +724,21 @@ func TestLargestCSeqOfNotify(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who bound a contact is known over the end of a subscription, and in the next one,
+// where the ids of contacts mean something else.
+func TestOriginOutlivesSubscription(t *testing.T) {
+	inLab(t, registrar.Options{Users: users}, func(l *lab) {
+		r := l.watch(phoneHost, "", account())
+		defer r.close()
+		r.watching()
+		for _, c := range []ua.Command{{Verb: ua.DoUnsubscribe}, {Verb: ua.DoSubscribe}} {
+			r.Do("alice", c)
+			time.Sleep(time.Second)
+			if b := r.state("alice").Bindings; len(b) != 1 || b[0].Origin != ua.OriginSelf {
+				t.Errorf("after %s: %+v", c.Verb, b)
+			}
+		}
+	})
 }

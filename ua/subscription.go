@@ -277,8 +277,11 @@ func (s *subscription) drop(reason string, now time.Time) []effect {
 }
 
 // replace leaves the dialog, which the notifier will find out, and subscribes in
-// another one.
+// another one. Its notifier may be another machine.
 func (s *subscription) replace(reason string, now time.Time) []effect {
+	if s.confirmed() {
+		s.lostAt = now
+	}
 	return append(s.drop(reason, now), s.open(now)...)
 }
 

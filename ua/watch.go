@@ -294,7 +294,7 @@ func (a *Agent) tellContact(change reginfo.Change, m match, j judgement, source 
 		contact.State = reginfo.ContactTerminated
 		contact.Expires = reginfo.Number{}
 	}
-	a.origins[rowKey{row.AOR, row.Contact.ID}] = j.origin
+	a.origins[boundKey{row.AOR, row.Contact.URI}] = j.origin
 	d := ContactDetail{
 		AOR: row.AOR, RegistrationID: row.RegistrationID, Own: m.own, EarlierRun: m.earlierRun, MatchedBy: m.by,
 		Origin: j.origin, Evidence: j.evidence, Source: source, Contact: contact,
@@ -360,10 +360,10 @@ func (a *Agent) showGone(change reginfo.Change, m match, j judgement, at time.Ti
 // forgetRows drops what was noted of contacts that are neither listed nor shown as
 // gone, and that no removal is about which still waits.
 func (a *Agent) forgetRows() {
-	used := make(map[rowKey]bool)
+	used, bound := make(map[rowKey]bool), make(map[boundKey]bool)
 	use := func(row *reginfo.Row) {
 		if row != nil {
-			used[rowKey{row.AOR, row.Contact.ID}] = true
+			used[rowKey{row.AOR, row.Contact.ID}], bound[boundKey{row.AOR, row.Contact.URI}] = true, true
 		}
 	}
 	for _, row := range a.table.Rows() {
@@ -379,7 +379,7 @@ func (a *Agent) forgetRows() {
 		}
 	}
 	maps.DeleteFunc(a.matches, func(k rowKey, _ stuck) bool { return !used[k] })
-	maps.DeleteFunc(a.origins, func(k rowKey, _ Origin) bool { return !used[k] })
+	maps.DeleteFunc(a.origins, func(k boundKey, _ Origin) bool { return !bound[k] })
 }
 
 // countOwn looks which contacts of ours the table holds after a document, and
