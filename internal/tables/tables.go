@@ -8,9 +8,11 @@ package tables
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 )
@@ -53,9 +55,23 @@ func Read(file, text string) ([]Block, error) {
 func syntaxFault(file string, err error) *Fault {
 	var wrong toml.ParseError
 	if errors.As(err, &wrong) {
-		return &Fault{File: file, Line: wrong.Position.Line, What: wrong.Message}
+		return &Fault{File: file, Line: wrong.Position.Line, What: legible(wrong.Message)}
 	}
-	return &Fault{File: file, What: err.Error()}
+	return &Fault{File: file, What: legible(err.Error())}
+}
+
+// legible writes control characters as TOML does: what the library says repeats the
+// text, and goes to a terminal.
+func legible(s string) string {
+	var out strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
 }
 
 // blocks cuts text, which is valid TOML.
