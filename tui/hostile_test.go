@@ -210,7 +210,7 @@ func TestHostileText(t *testing.T) {
 	signal.Notify(resumed, syscall.SIGCONT)
 	signal.Stop(resumed)
 	for name, text := range hostile {
-		for _, size := range [][2]int{{80, 24}, {120, 40}, {40, 10}} {
+		for _, size := range hostileSizes {
 			t.Run(name+"/"+sizeName(size), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					(&stage{terminal: newTerminal(), t: t, text: text, trace: trace.NewRing(100), updates: make(chan ua.Update)}).play(name, size[0], size[1])
