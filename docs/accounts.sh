@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures many accounts: registrations a second beside SIPp's in the same run, memory, goroutines and descriptors while
-# all are registered and watched, and a kick of all of them at once. It prints the table of docs/performance-accounts.md.
+# all are registered and watched, and a kick of all of them at once. It prints the table of docs/performance.md.
 # The lab registrar runs in a process of its own; Kamailio as the tests start it, by internal/interop/kamailio.cfg.
 # Needs Go, and Debian's sip-tester, kamailio, kamailio-presence-modules, kamailio-outbound-modules,
 # kamailio-sqlite-modules and sqlite3.

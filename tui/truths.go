@@ -24,9 +24,10 @@ type truth struct {
 
 // truthsView is the comparison of one snapshot.
 type truthsView struct {
-	of   *ua.Snapshot
-	rows []truth
-	list list // of rows; where they are stacked, of lines
+	of      *ua.Snapshot
+	rows    []truth
+	several bool // of them are ours
+	list    list // of rows; where they are stacked, of lines
 }
 
 // compare sets the three side by side: our own contact first, then those of the
@@ -75,13 +76,9 @@ func (v *truthsView) compare(s *ua.Snapshot) {
 			v.rows[at].doubts = append(v.rows[at].doubts, d)
 		}
 	}
-}
-
-// several reports whether more than one contact is ours.
-func (v *truthsView) several() bool {
-	own := func(t truth) bool { return t.own }
-	i := slices.IndexFunc(v.rows, own)
-	return i >= 0 && slices.ContainsFunc(v.rows[i+1:], own)
+	isOurs := func(t truth) bool { return t.own }
+	first := slices.IndexFunc(v.rows, isOurs)
+	v.several = first >= 0 && slices.ContainsFunc(v.rows[first+1:], isOurs)
 }
 
 // answer gives contacts of the answer to the rows that are the same by key, and
@@ -261,7 +258,7 @@ func (a *app) truthsView(w, rows int) []string {
 	}
 	out = append(out, v.list.draw(w, room-len(legend), wideGutter, a.th, func(i, w int) string {
 		t := &v.rows[i]
-		row := a.truthName(t, v.several(), contact-1) + " "
+		row := a.truthName(t, v.several, contact-1) + " "
 		for _, witness := range witnesses {
 			row += a.marked(t, witness, a.says(s, t, witness), column)
 		}
@@ -276,7 +273,7 @@ const stackedLines = 1 + len(witnesses)
 
 func (a *app) stackedTruth(s *ua.Snapshot, t *truth, line, w int) string {
 	if line == 0 {
-		return a.truthName(t, a.account().truths.several(), w)
+		return a.truthName(t, a.account().truths.several, w)
 	}
 	witness := witnesses[line-1]
 	text := a.says(s, t, witness)

@@ -43,7 +43,8 @@ func TestAccounts(t *testing.T) {
 		t.Run(fmt.Sprintf("lab/%d", n), func(t *testing.T) { measure(t, program, "lab", n, rate, func() site { return many(t, program, n) }) })
 		t.Run(fmt.Sprintf("kamailio/%d", n), func(t *testing.T) {
 			measure(t, program, "Kamailio", n, rate, func() site {
-				k := Start(t, Options{Memory: 512, Workers: 2})
+				// One worker: with more, a PUBLISH overtakes another now and then, and a kick stays untold.
+				k := Start(t, Options{Memory: 512, Workers: 1})
 				return site{k.Addr(), host, func(user string) error { return k.RemoveAOR(k.AOR(user)) }}
 			})
 		})
