@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints the figures of docs/performance.md, but for those of many accounts (docs/accounts.sh): the decoder beside
 # libxml2's tree reader, round trips, a kick to its line and to its frame, the start, the frame of each view, and what
-# one account takes of memory and processor, idle and in a flood. Takes about twelve minutes, and judges nothing: what
+# one account takes of memory and processor, idle and in a flood. Takes about ten minutes, and judges nothing: what
 # the machine is busy with meanwhile is in the figures. BENCH_COUNT says how often each benchmark runs (6).
 set -euo pipefail
 
