@@ -32,12 +32,13 @@ const comparedMost = 100
 
 // truths compares the three witnesses. Where two of them differ for longer than
 // a NOTIFY may take, one is wrong: that is told once, and told again when it is
-// over. Which one is wrong only a query says.
+// over. Which one is wrong the third says, where it spoke last; else a query.
 type truths struct {
 	response Answer // replaced, never changed: snapshots show it
 	doubts   []doubt
 	again    time.Time // when to compare again; zero: when something comes
 
+	unsettled bool      // the last comparison found what a query has to settle
 	unordered bool      // this notifier's versions do not tell which document is the newer
 	verifyAt  time.Time // when a query is to say whether the last document was; zero: not
 }
@@ -48,7 +49,9 @@ const verifyAfter = time.Second
 // doubt is a difference between two witnesses.
 type doubt struct {
 	Disagreement
-	told bool
+	told    bool
+	bound   time.Time // the 2xx of ours that a document behind it contradicts; zero: none
+	settled time.Time // when a query was last called for
 }
 
 func (d doubt) same(other doubt) bool {
@@ -93,7 +96,7 @@ func (t *truths) removed(uri string, now time.Time) {
 func (t *truths) compare(y testimony, now time.Time) []DisagreementDetail {
 	found := t.differences(y, now)
 	var out []DisagreementDetail
-	t.again = time.Time{}
+	t.again, t.unsettled = time.Time{}, false
 	t.doubts = slices.DeleteFunc(t.doubts, func(d doubt) bool {
 		if slices.ContainsFunc(found, d.same) {
 			return false
@@ -111,13 +114,21 @@ func (t *truths) compare(y testimony, now time.Time) []DisagreementDetail {
 			t.doubts = append(t.doubts, f)
 			i = len(t.doubts) - 1
 		}
-		t.doubts[i].Detail, t.doubts[i].Against = f.Detail, f.Against
+		t.doubts[i].Detail, t.doubts[i].Against, t.doubts[i].bound = f.Detail, f.Against, f.bound
 		switch d := &t.doubts[i]; {
+		case d.told && d.bound.After(d.settled):
+			// What was granted since is contradicted as well: that is no news, but may be
+			// another change of the registrar's.
+			if again := d.bound.Add(notifyGrace); now.Before(again) {
+				t.again = earliest(t.again, again)
+			} else {
+				d.settled, t.unsettled = now, true
+			}
 		case d.told:
 		case now.Sub(d.Since) < notifyGrace:
 			t.again = earliest(t.again, d.Since.Add(notifyGrace))
 		default:
-			d.told = true
+			d.told, d.settled, t.unsettled = true, now, true
 			out = append(out, d.DisagreementDetail)
 		}
 	}
@@ -213,7 +224,11 @@ func (t *truths) differencesOf(l *line, y testimony, now time.Time) []doubt {
 	fresh := row.At.Sub(l.justBound).Abs() < notifyGrace
 	// Between the 2xx of a refresh and its NOTIFY nobody has taken back what was
 	// said before.
-	if fresh && differ(row.ExpiresAt, l.reg.expiresAt) || !fresh && t.told(d) {
+	if fresh && differ(row.ExpiresAt, l.reg.expiresAt) {
+		d.bound = l.justBound
+		return []doubt{d}
+	}
+	if !fresh && t.told(d) {
 		return []doubt{d}
 	}
 	return nil
@@ -239,7 +254,6 @@ func (a *Agent) compareTruths(now time.Time) {
 	if a.account.Settle == SettleOff || a.leaving != nil || a.some(func(l *line) bool { return l.reg.inFlight != "" }) {
 		return
 	}
-	settle := false
 	for _, d := range a.truths.compare(testimony{
 		lines: a.lines, watched: a.listedInFull(), rows: a.table.Rows(),
 		lineOf: func(r *reginfo.Row) *line {
@@ -252,12 +266,10 @@ func (a *Agent) compareTruths(now time.Time) {
 		summary := d.Detail + ": " + strings.TrimSuffix(d.About, " expires")
 		if d.Cleared {
 			summary = "no more: " + summary
-		} else {
-			settle = true
 		}
 		a.tell(now, summary, d)
 	}
-	if settle && a.account.Settle == SettleAuto {
+	if a.truths.unsettled && a.account.Settle == SettleAuto {
 		a.query(true, now)
 	}
 }

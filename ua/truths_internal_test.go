@@ -43,3 +43,30 @@ func TestTruthsOfEachFlow(t *testing.T) {
 		}
 	}
 }
+
+// A difference about the time that outlasts a REGISTER of ours is no news, but another
+// query is called for: the registrar may have shortened us again.
+func TestDoubtThatOutlastsARefresh(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const contact = "sip:alice@192.0.2.7:40001"
+	l := &line{id: identity{contact: contact}}
+	var truths truths
+	for n := range 3 {
+		at := now.Add(time.Duration(n) * time.Minute)
+		l.justBound, l.reg.expiresAt = at, at.Add(time.Hour)
+		row := reginfo.Row{Contact: reginfo.Contact{URI: contact, State: reginfo.ContactActive}, At: at, ExpiresAt: at.Add(10 * time.Minute)}
+		heard := func(after time.Duration) (told, settle bool) {
+			out := truths.compare(testimony{lines: []*line{l}, watched: true, rows: []reginfo.Row{row}, lineOf: func(*reginfo.Row) *line { return l }}, at.Add(after))
+			return len(out) > 0, truths.unsettled
+		}
+		if told, settle := heard(0); told || settle {
+			t.Errorf("%d, at once: told %t, settle %t", n, told, settle)
+		}
+		if told, settle := heard(notifyGrace); told != (n == 0) || !settle {
+			t.Errorf("%d, later: told %t, settle %t", n, told, settle)
+		}
+		if told, settle := heard(2 * notifyGrace); told || settle {
+			t.Errorf("%d, again: told %t, settle %t", n, told, settle)
+		}
+	}
+}
