@@ -185,8 +185,10 @@ func buildAnswer(request *sip.Request, a Answer) *sip.Response {
 			response.ReplaceHeader(sip.NewHeader(name, value))
 		}
 	}
-	if bad, is := strings.CutPrefix(string(request.CSeq().MethodName), noCSeq); is {
-		response.ReplaceHeader(sip.NewHeader("CSeq", bad))
+	if cseq := request.CSeq(); cseq != nil {
+		if bad, is := strings.CutPrefix(string(cseq.MethodName), noCSeq); is {
+			response.ReplaceHeader(sip.NewHeader("CSeq", bad))
+		}
 	}
 	for _, h := range a.Headers {
 		if !strings.ContainsFunc(h.Name+h.Value, isLineBreaking) {
