@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -125,6 +126,10 @@ func readBy(body []byte) (tokens string, reports []string) {
 	}
 }
 
+// touching finds attributes with nothing between them, which encoding/xml takes and XML
+// does not (XML 1.0, production 40).
+var touching = regexp.MustCompile(`=\s*("[^"]*"|'[^']*')[^\s/>?]`)
+
 // FuzzScan: what encoding/xml takes for well-formed the scanner reads as it does,
 // and finds nothing wrong with.
 func FuzzScan(f *testing.F) {
@@ -144,7 +149,7 @@ func FuzzScan(f *testing.F) {
 		}
 		want, ok := theirs(body)
 		got, reports := readBy(body)
-		if !ok {
+		if !ok || touching.Match(body) {
 			return
 		}
 		if len(reports) > 0 {
